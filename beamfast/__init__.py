@@ -1,0 +1,50 @@
+"""
+Live HTML documents over HTTP, WebSocket and EventSource.
+
+The public names load on first use (PEP 562), so importing one layer does not
+pull in the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from beamfast.errors import (
+        BeamfastError as BeamfastError,
+        CloseCode as CloseCode,
+        ConnectionClosed as ConnectionClosed,
+        ProtocolError as ProtocolError,
+    )
+    from beamfast.http import (
+        Headers as Headers,
+        Request as Request,
+        Response as Response,
+    )
+
+__version__: Final = "0.1.0"
+
+_HOMES: Final = {
+    "BeamfastError": "errors",
+    "CloseCode": "errors",
+    "ConnectionClosed": "errors",
+    "Headers": "http",
+    "ProtocolError": "errors",
+    "Request": "http",
+    "Response": "http",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605
+
+
+def __getattr__(name: str) -> Any:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    return getattr(importlib.import_module(f"{__name__}.{home}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_HOMES]

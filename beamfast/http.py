@@ -1,0 +1,349 @@
+"""
+Requests, responses and headers as plain values; no parsing, no I/O.
+
+Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
+:class:`Request` is :mod:`beamfast.protocol.http11`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Iterable,
+    Iterator,
+)
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final, Protocol
+
+from beamfast.errors import TooLarge
+
+#: Field names and values as they stand on the wire.
+RawFields = list[tuple[bytes, bytes]]
+
+READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+WRITE_METHODS: Final = frozenset({"PUT", "POST", "DELETE", "PATCH"})
+
+
+class Headers:
+    """
+    Header fields in order, found by case-insensitive name.
+
+    The raw pairs are kept; the index is built at the first look-up, because
+    most requests are answered after looking at two or three of them.
+    """
+
+    __slots__ = ("_index", "raw")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.raw: RawFields = []
+        self._index: dict[bytes, list[bytes]] | None = None
+        for name, value in fields:
+            self.add(name, value)
+
+    @classmethod
+    def from_raw(cls, raw: RawFields) -> Headers:
+        """Wrap pairs that a parser has already checked."""
+        headers = cls.__new__(cls)
+        headers.raw = raw
+        headers._index = None
+        return headers
+
+    def _values(self, name: str) -> list[bytes]:
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for key, value in self.raw:
+                index.setdefault(key.lower(), []).append(value)
+        return index.get(name.lower().encode("latin-1"), [])
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the first value of ``name``."""
+        values = self._values(name)
+        return values[0].decode("latin-1") if values else default
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, one per field line."""
+        return [value.decode("latin-1") for value in self._values(name)]
+
+    def tokens(self, name: str) -> list[str]:
+        """Return the members of a comma list, lower-cased, empty ones dropped."""
+        joined = ",".join(self.get_all(name))
+        return [item for part in joined.split(",") if (item := part.strip().lower())]
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self._values(name))
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, value in self.raw:
+            yield name.decode("latin-1"), value.decode("latin-1")
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
+
+    def add(self, name: str, value: str) -> None:
+        """
+        Append one field.
+
+        Raises:
+            ValueError: the name is no token, or the value could end the line.
+        """
+        if not name or not name.isascii() or not set(name.lower()) <= _TOKEN:
+            raise ValueError(f"not a header name: {name!r}")
+        if any(char in value for char in "\r\n\0"):
+            raise ValueError(f"line end or NUL in header {name}: {value!r}")
+        self.raw.append((name.encode("ascii"), value.encode("latin-1")))
+        self._index = None
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every field of this name by one."""
+        self.remove(name)
+        self.add(name, value)
+
+    def remove(self, name: str) -> None:
+        """Drop every field of this name; none is fine."""
+        key = name.lower().encode("latin-1")
+        self.raw = [pair for pair in self.raw if pair[0].lower() != key]
+        self._index = None
+
+
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
+
+
+class BodySource(Protocol):
+    """Where the bytes of a request body come from."""
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body; the first step sends ``100 Continue`` if it is awaited."""
+        ...
+
+
+class Request:
+    """
+    One request: the head as plain values, the body on demand.
+
+    Attributes:
+        method: in upper case, as sent.
+        target: request target as sent.
+        url: path as its sender spelled it, percent-decoded, without the query.
+        path: ``url`` with dot segments and repeated slashes removed; plugins
+            decide by this one.
+        query: what follows the ``?``, still encoded.
+        headers: the fields.
+        http_version: ``"1.1"`` or ``"1.0"``.
+        is_secure: the request came over TLS.
+        remote_addr: address of the peer, or ``-``.
+        user: name of the authenticated user, or None.
+        roles: of that user.
+        probe: the request only asks whether a GET would be allowed.
+        started: value of the loop's clock at the end of the head, in seconds.
+    """
+
+    __slots__ = (
+        "_body",
+        "_source",
+        "headers",
+        "http_version",
+        "is_secure",
+        "method",
+        "path",
+        "probe",
+        "query",
+        "remote_addr",
+        "roles",
+        "started",
+        "target",
+        "url",
+        "user",
+    )
+
+    def __init__(
+        self,
+        method: str,
+        target: str,
+        *,
+        url: str,
+        path: str,
+        query: str = "",
+        headers: Headers | None = None,
+        http_version: str = "1.1",
+        source: BodySource | None = None,
+    ) -> None:
+        self.method = method
+        self.target = target
+        self.url = url
+        self.path = path
+        self.query = query
+        self.headers = Headers() if headers is None else headers
+        self.http_version = http_version
+        self.is_secure = False
+        self.remote_addr = "-"
+        self.user: str | None = None
+        self.roles: frozenset[str] = frozenset()
+        self.probe = False
+        self.started = 0.0
+        self._source = source
+        self._body: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.target}>"
+
+    @property
+    def is_websocket(self) -> bool:
+        """True when this asks for a WebSocket (RFC 6455, 4.1), any version."""
+        headers = self.headers
+        return (
+            self.method == "GET"
+            and self.http_version == "1.1"
+            and "upgrade" in headers
+            and (headers.get("upgrade") or "").lower() == "websocket"
+            and "upgrade" in headers.tokens("connection")
+            and "transfer-encoding" not in headers
+            and (headers.get("content-length") or "0") == "0"
+        )
+
+    @property
+    def accepts_event_stream(self) -> bool:
+        """True when ``Accept`` names ``text/event-stream``; ``*/*`` is not enough."""
+        for item in self.headers.tokens("accept"):
+            media, *parameters = [part.strip() for part in item.split(";")]
+            if media == "text/event-stream":
+                return not any(
+                    parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000")
+                    for parameter in parameters
+                )
+        return False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Iterate over the body; after :meth:`body` it is one chunk."""
+        if self._body is not None:
+            if self._body:
+                yield self._body
+        elif self._source is not None:
+            async for chunk in self._source.chunks():
+                yield chunk
+
+    async def body(self, limit: int | None = None) -> bytes:
+        """
+        Return the whole body; a second call returns the same bytes.
+
+        Args:
+            limit: at most so many bytes.
+
+        Raises:
+            TooLarge: the body is over ``limit``; the rest was not read.
+        """
+        if self._body is None:
+            parts: list[bytes] = []
+            size = 0
+            async for chunk in self.chunks():
+                size += len(chunk)
+                if limit is not None and size > limit:
+                    raise TooLarge("Request body too large", code="body-too-large")
+                parts.append(chunk)
+            self._body = b"".join(parts)
+        elif limit is not None and len(self._body) > limit:
+            raise TooLarge("Request body too large", code="body-too-large")
+        return self._body
+
+
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """
+    What follows a 101: the connection makes the socket and calls ``on_open``.
+
+    Args:
+        on_open: gets the WebSocket; a coroutine function is run as its handler,
+            a plain function may set ``on_message`` (callback mode) or not
+            (discard mode, for subscribers only).
+        subprotocol: the chosen one, echoed in the response (RFC 6455, 4.2.2).
+        max_size: of a message, in bytes; above it the socket closes with 1009.
+        ping_interval: seconds between server pings, 0 for none.
+        ping_timeout: seconds to wait for a pong before closing with 1011.
+    """
+
+    on_open: Callable[[Any], Awaitable[None] | None]
+    subprotocol: str | None = None
+    max_size: int = 2**20
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """
+    What follows the head of a ``text/event-stream`` response.
+
+    Args:
+        on_open: gets the EventSource once the head is written.
+        retry: seconds that a client waits before it reconnects.
+        ping_interval: seconds between comments that keep proxies awake.
+    """
+
+    on_open: Callable[[Any], None]
+    retry: float = 5.0
+    ping_interval: float = 15.0
+
+
+class Response:
+    """
+    One response: status, header fields and exactly one kind of content.
+
+    Args:
+        status: 100 to 599.
+        body: the bytes, a str (sent as UTF-8), or an asynchronous iterable of
+            bytes; the latter is sent chunked unless ``Content-Length`` is set.
+        content_type: media type; ``text/plain; charset=utf-8`` for a str.
+        headers: further fields.
+        stream: for a response that is an event stream.
+        upgrade: for a 101.
+        encoding: content coding for a stream, set by the response phase.
+    """
+
+    __slots__ = ("body", "encoding", "headers", "status", "stream", "upgrade")
+
+    def __init__(
+        self,
+        status: int,
+        body: bytes | str | AsyncIterable[bytes] = b"",
+        *,
+        content_type: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        stream: EventStream | None = None,
+        upgrade: Upgrade | None = None,
+        encoding: str | None = None,
+    ) -> None:
+        if isinstance(body, str):
+            body = body.encode()
+            content_type = content_type or "text/plain; charset=utf-8"
+        self.status = status
+        self.body: bytes | AsyncIterable[bytes] = body
+        self.headers = Headers(headers)
+        if content_type is not None:
+            self.headers.set("Content-Type", content_type)
+        self.stream = stream
+        self.upgrade = upgrade
+        self.encoding = encoding
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}>"
+
+
+def reason_phrase(status: int) -> str:
+    """Return the standard phrase, or an empty one (RFC 9112, 4)."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

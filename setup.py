@@ -1,0 +1,29 @@
+"""The three extension modules; everything else is in pyproject.toml."""
+
+from setuptools import Extension, setup
+
+# Plain -O3 and no -march: wheels run on every CPU of their platform, and the
+# portable block loops in _native/ vectorise well enough (docs/explanation).
+COMPILE = ["-O3", "-g0", "-fvisibility=hidden"]
+KERNELS = [f"beamfast/_native/{name}.h" for name in ("mask", "utf8", "topic")]
+
+
+def extension(name: str, *needs: str) -> Extension:
+    """Describe ``beamfast/<name>.pyx``; ``needs`` are the modules it cimports."""
+    declarations = [f"beamfast/{module}.pxd" for module in (name, *needs)]
+    return Extension(
+        f"beamfast.{name}",
+        [f"beamfast/{name}.pyx"],
+        depends=[*KERNELS, *declarations],
+        include_dirs=["beamfast/_native"],
+        extra_compile_args=COMPILE,
+    )
+
+
+setup(
+    ext_modules=[
+        extension("_frames"),
+        extension("_outbound", "_frames"),
+        extension("_fanout", "_frames", "_outbound"),
+    ]
+)
