@@ -1,0 +1,156 @@
+"""
+The tasks of a laptop and of CI; ``nox -l`` lists them.
+
+A bare ``nox`` runs what a pull request must pass. Needs Python with ``venv`` and
+headers, a C compiler, and a package index; the tests bring further programs
+through apt where they may.
+"""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["tests", "lint", "types", "layers", "docs", "package"]
+
+PROJECT = nox.project.load_toml("pyproject.toml")
+EXTENSIONS = ["beamfast._frames", "beamfast._outbound", "beamfast._fanout"]
+# Cython adds these four to every module; they are nobody's interface.
+STUBTEST_ALLOWED = r"""
+.*\.__reduce_cython__
+.*\.__setstate_cython__
+.*\.__pyx_capi__
+.*\.__test__
+"""
+
+
+def group(name: str) -> list[str]:
+    """Return the requirements of a dependency group (PEP 735)."""
+    return nox.project.dependency_groups(PROJECT, name)
+
+
+def apt_command() -> list[str] | None:
+    """Return how to call apt-get as root, or None where that is not allowed."""
+    if shutil.which("apt-get") is None:
+        return None
+    if os.geteuid() == 0:
+        return ["apt-get"]
+    if shutil.which("sudo") is None:
+        return None
+    may = subprocess.run(
+        ["sudo", "-n", "true"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+    return ["sudo", "-n", "apt-get"] if may.returncode == 0 else None
+
+
+def bring_system_packages(session: nox.Session) -> None:
+    """
+    Install what some tests need beside Python packages.
+
+    Where that is not allowed or fails, the tests deselect themselves and say so.
+    """
+    known: dict[str, list[str]] = PROJECT["tool"]["beamfast"]["system-programs"]
+    missing = [
+        package
+        for package, programs in known.items()
+        if not any(map(shutil.which, programs))
+    ]
+    fetched = Path("tests/.cache").exists()
+    if not missing and fetched:
+        return
+    apt = apt_command()
+    if apt is None:
+        session.warn("apt is not available here: some tests may be deselected")
+        return
+    # The package lists also serve the tests that download documentation pages.
+    commands = [[*apt, "-q", "-o", "Acquire::Retries=3", "update"]]
+    if missing:
+        install = ["install", "-q", "-y", "--no-install-recommends"]
+        commands.append([*apt, "-o", "Acquire::Retries=3", *install, *missing])
+    for command in commands:
+        session.run(
+            *command,
+            external=True,
+            env={"DEBIAN_FRONTEND": "noninteractive"},
+            success_codes=range(256),
+        )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the test suite; arguments after ``--`` go to pytest."""
+    session.install("-e", ".", *group("test"))
+    bring_system_packages(session)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Run the test suite and report the lines and branches it misses."""
+    session.install("-e", ".", *group("coverage"))
+    session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check format, style, spelling, and that the workflows can run."""
+    session.install(*group("lint"))
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("cython-lint", "beamfast")
+    session.run("codespell")
+    session.run(
+        "check-jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+        *map(str, Path(".github/workflows").glob("*.yml")),
+    )
+    for platform in ("linux", "macos"):
+        session.run("cibuildwheel", "--print-build-identifiers", "--platform", platform)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types inside, as users see them, and the stubs of the core."""
+    session.install("-e", ".", *group("types"))
+    session.run("mypy")
+    session.run("pyright", "--verifytypes", "beamfast", "--ignoreexternal")
+    allowed = Path(session.create_tmp()) / "stubtest-allowed"
+    allowed.write_text(STUBTEST_ALLOWED.lstrip())
+    session.run("stubtest", "--allowlist", str(allowed), *EXTENSIONS)
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports point down the layers."""
+    session.install(*group("layers"))
+    session.run("lint-imports")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install(*group("docs"))
+    session.run("sphinx-build", "-W", "-q", "-b", "html", "docs", "docs/_build/html")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build the sdist, a wheel from it, and use the installed wheel elsewhere."""
+    session.install(*group("release"))
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist))
+    (wheel,) = dist.glob("*.whl")
+    session.install("--force-reinstall", str(wheel))
+    with session.chdir(session.create_tmp()):
+        session.run("beamfast", "--version")
