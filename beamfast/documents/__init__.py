@@ -1,0 +1,1 @@
+"""HTML documents: bytes, selectors, edits. Nothing here waits or knows a loop."""

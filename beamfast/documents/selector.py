@@ -1,0 +1,197 @@
+"""
+Selectors: what ``Range: selector=...`` means, its limits, and what it matches.
+
+Standard: the range unit follows RFC 9110, section 14.1; the language is CSS
+Selectors as turbohtml implements it. Dynamic pseudo-classes match nothing,
+pseudo-elements and namespace prefixes are not supported. ``Range: xpath=...``
+is recognised, so that it never falls through to the whole file, and refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+from urllib.parse import quote, unquote_to_bytes
+
+import turbohtml
+
+from beamfast.errors import SelectorError
+
+# One text for the three ways to match nothing: none found, empty, invalid.
+NO_MATCH: Final = "No elements matched the selector"
+
+MAX_BYTES: Final = 4096
+MAX_MEMBERS: Final = 64
+MAX_NESTING: Final = 16
+MAX_COMPOUNDS: Final = 32
+
+_WHITE_SPACE: Final = " \t\n\f\r"
+_VISIBLE: Final = "".join(map(chr, range(0x20, 0x7F)))
+_UNIT: Final = re.compile(r"[ \t]*(selector|xpath)=", re.IGNORECASE)
+_RUN: Final = re.compile(rf"[{_WHITE_SPACE}]+")
+
+# What the limits count, with strings and escapes recognised so that their
+# content does not count. The order of the alternatives matters.
+_TOKEN: Final = re.compile(
+    rf"""
+      (?P<skip> \\. | "(?:\\.|[^"\\])*" | '(?:\\.|[^'\\])*' )
+    | (?P<open> [(\[] )
+    | (?P<close> [)\]] )
+    | (?P<member> [{_WHITE_SPACE}]* , [{_WHITE_SPACE}]* )
+    | (?P<combinator> [{_WHITE_SPACE}]* [>+~] [{_WHITE_SPACE}]* | [{_WHITE_SPACE}]+ )
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """
+    A valid selector.
+
+    Attributes:
+        text: as sent, decoded and trimmed.
+        kind: language of ``text``.
+    """
+
+    text: str
+    kind: Literal["css"] = "css"
+
+    @classmethod
+    def parse(cls, text: str) -> Selector:
+        """
+        Read a decoded selector.
+
+        Raises:
+            SelectorError: it is empty, invalid, or over a limit (400).
+        """
+        text = text.strip(_WHITE_SPACE)
+        if not text:
+            raise SelectorError(NO_MATCH, code="empty-selector")
+        _check_limits(text)
+        try:
+            # Selecting in an empty document compiles the whole selector. (A lone
+            # Element would do, but turbohtml 1.15 crashes on one with "#a > b".)
+            turbohtml.parse("").select(text)
+        except ValueError:
+            raise SelectorError(NO_MATCH) from None
+        return cls(text)
+
+    @property
+    def normalized(self) -> str:
+        """``text`` with each run of white space as one space."""
+        return _RUN.sub(" ", self.text)
+
+    def content_range(self) -> str:
+        """Return the value of ``Content-Range``: visible ASCII, whatever was sent."""
+        return f"selector {quote(self.text, safe=_VISIBLE)}"
+
+    def select(
+        self, tree: turbohtml.Document, *, template_scope: bool = False
+    ) -> list[turbohtml.Element]:
+        """
+        Return the matching elements in document order.
+
+        Args:
+            tree: the document.
+            template_scope: also enter the content of ``template`` elements,
+                which a browser's ``querySelectorAll`` does not.
+        """
+        found = tree.select(self.text)
+        if template_scope or not found or tree.find("template") is None:
+            return found
+        return [element for element in found if not is_in_template(element)]
+
+
+def is_in_template(element: turbohtml.Element) -> bool:
+    """Tell whether ``element`` is part of the content of a ``template``."""
+    parent = element.parent
+    return (
+        parent is not None
+        and not isinstance(parent, turbohtml.Document)
+        and parent.closest("template") is not None
+    )
+
+
+def parse_range(value: str) -> Selector | None:
+    """
+    Read the value of one ``Range`` field.
+
+    Args:
+        value: the raw field value; bytes beyond ASCII may be given as Latin-1.
+
+    Returns:
+        None when the unit is another one; HTTP ignores those (RFC 9110, 14.2).
+
+    Raises:
+        SelectorError: the selector is empty or invalid (404), over a limit or
+            not UTF-8 (400).
+    """
+    match = _UNIT.match(value)
+    if match is None:
+        return None
+    if match[1].lower() == "xpath":
+        raise SelectorError(
+            "XPath ranges are not available", status=400, code="bad-range"
+        )
+    return Selector.parse(_decoded(value[match.end() :]))
+
+
+def range_selector(values: Sequence[str]) -> Selector | None:
+    """
+    Read all ``Range`` fields of one request.
+
+    Raises:
+        SelectorError: as :func:`parse_range`, and for a repeated field: whichever
+            of the two a plugin looked at, another could look at the other.
+    """
+    if len(values) > 1:
+        raise SelectorError("Repeated Range field", status=400, code="bad-range")
+    return parse_range(values[0]) if values else None
+
+
+def _decoded(value: str) -> str:
+    try:
+        raw = value.encode("latin-1")
+    except UnicodeEncodeError:
+        raw = value.encode("utf-8", "surrogatepass")
+    try:
+        # A percent sign without two digits stays as it is.
+        return unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise SelectorError(
+            "The selector is not UTF-8", status=400, code="bad-range"
+        ) from None
+
+
+def _check_limits(text: str) -> None:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        raise _too_complex("is too long")
+    # 32 compounds need 63 characters; nothing shorter can reach a limit.
+    if len(text) < 2 * MAX_COMPOUNDS:
+        return
+    members = 1
+    compounds = [1]  # of the innermost open bracket, last
+    for token in _TOKEN.finditer(text):
+        match token.lastgroup:
+            case "open":
+                compounds.append(1)
+            case "close" if len(compounds) > 1:
+                compounds.pop()
+            case "member":
+                members += 1
+                compounds[-1] = 1
+            case "combinator":
+                compounds[-1] += 1
+        if len(compounds) > MAX_NESTING + 1:
+            raise _too_complex("is nested too deeply")
+        if members > MAX_MEMBERS:
+            raise _too_complex("has too many members")
+        if compounds[-1] > MAX_COMPOUNDS:
+            raise _too_complex("has too many compounds")
+
+
+def _too_complex(why: str) -> SelectorError:
+    return SelectorError(f"The selector {why}", status=400, code="selector-too-complex")
