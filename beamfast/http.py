@@ -226,6 +226,18 @@ class Request:
                 )
         return False
 
+    @property
+    def expects_continue(self) -> bool:
+        """True when the client waits for 100 before it sends the body."""
+        # HTTP/1.0 knows no interim responses (RFC 9110, 10.1.1).
+        return self.http_version != "1.0" and "100-continue" in self.headers.tokens(
+            "expect"
+        )
+
+    def attach(self, source: BodySource) -> None:
+        """Say where the body comes from; whoever parsed the head does this once."""
+        self._source = source
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Iterate over the body; after :meth:`body` it is one chunk."""
         if self._body is not None:

@@ -1,0 +1,1 @@
+"""Sans-I/O drivers: bytes in, events and bytes out; no socket, clock or task."""
