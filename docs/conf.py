@@ -1,0 +1,22 @@
+"""Sphinx settings; ``nox -s docs`` builds with warnings as errors."""
+
+import re
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent.parent / "beamfast" / "__init__.py"
+VERSION = re.search(r'^__version__: Final = "(.+)"', PACKAGE.read_text("utf-8"), re.M)
+assert VERSION is not None
+
+project = "beamfast"
+author = "The beamfast developers"
+release = version = VERSION[1]
+
+extensions = ["myst_parser"]
+exclude_patterns = ["_build"]
+nitpicky = True
+
+myst_enable_extensions = ["deflist"]
+myst_heading_anchors = 3
+
+html_theme = "furo"
+html_title = f"beamfast {release}"
