@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "beamfast" / "__init__.py"
-VERSION = re.search(r'^__version__: Final = "(.+)"', PACKAGE.read_text("utf-8"), re.M)
+VERSION = re.search(
+    r'^__version__: Final = "(.+)"', PACKAGE.read_text("utf-8"), re.MULTILINE
+)
 assert VERSION is not None
 
 project = "beamfast"
