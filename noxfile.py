@@ -71,9 +71,9 @@ def bring_system_packages(session: nox.Session) -> None:
         session.warn("apt is not available here: some tests may be deselected")
         return
     # The package lists also serve the tests that download documentation pages.
-    commands = [[*apt, "-q", "-o", "Acquire::Retries=3", "update"]]
+    commands = [[*apt, "-qq", "-o", "Acquire::Retries=3", "update"]]
     if missing:
-        install = ["install", "-q", "-y", "--no-install-recommends"]
+        install = ["install", "-qq", "-y", "--no-install-recommends"]
         commands.append([*apt, "-o", "Acquire::Retries=3", *install, *missing])
     for command in commands:
         session.run(
