@@ -31,16 +31,23 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Ping:
-    """A Ping arrived; its Pong is already in the output (RFC 6455, 5.5.2)."""
+    """A Ping arrived; while open its Pong is in the output (RFC 6455, 5.5.2)."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """A Pong arrived, asked for or not (RFC 6455, 5.5.3)."""
+    """
+    A Pong arrived, asked for or not (RFC 6455, 5.5.3).
+
+    Attributes:
+        data: payload.
+        pings: payloads of the own pings that it completes, oldest first.
+    """
 
     data: bytes
+    pings: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

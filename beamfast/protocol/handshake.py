@@ -1,0 +1,199 @@
+"""
+The opening handshake of WebSocket: who may connect, and what was agreed.
+
+Standard: RFC 6455, section 4. The functions serve every server that has parsed a
+request already; :class:`ServerDriver` is for those who bring their own I/O.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from beamfast.errors import HandshakeError
+from beamfast.http import Headers, Request
+from beamfast.protocol.extensions import parse_extensions
+from beamfast.protocol.target import is_authority
+
+#: Version of RFC 6455 in ``Sec-WebSocket-Version``.
+VERSION: Final = "13"
+
+#: Names that a server takes, in its order of preference, or what chooses.
+Subprotocols = Sequence[str] | Callable[[list[str]], str | None]
+
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+
+# Fields that the handshake writes itself; nobody else may.
+_OWNED: Final = frozenset(
+    {
+        "upgrade",
+        "connection",
+        "sec-websocket-accept",
+        "sec-websocket-protocol",
+        "sec-websocket-extensions",
+        "sec-websocket-version",
+        "content-length",
+        "transfer-encoding",
+    }
+)
+
+
+def accept_key(key: str) -> str:
+    """Return what proves that ``key`` was understood (RFC 6455, 4.2.2)."""
+    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
+    return base64.b64encode(digest).decode()
+
+
+def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> str:
+    """
+    Check everything about a WebSocket request but its origin; return its key.
+
+    Raises:
+        HandshakeError: 426 for another version, 400 for all other faults.
+    """
+    headers = request.headers
+    if not request.is_websocket:
+        raise HandshakeError(400, "Not a WebSocket request")
+    if headers.get_all("sec-websocket-version") not in [[one] for one in versions]:
+        # RFC 6455, 4.2.2: say what is spoken here; RFC 9110, 15.5.22: and how.
+        spoken = [
+            ("Sec-WebSocket-Version", ", ".join(versions)),
+            ("Upgrade", "websocket"),
+            ("Connection", "Upgrade"),
+        ]
+        raise HandshakeError(426, "Unsupported WebSocket version", spoken)
+    keys = headers.get_all("sec-websocket-key")
+    if len(keys) != 1 or not _is_key(keys[0]):
+        raise HandshakeError(400, "Missing or invalid Sec-WebSocket-Key")
+    parse_extensions(headers)
+    return keys[0]
+
+
+def _is_key(key: str) -> bool:
+    try:
+        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
+    except ValueError:
+        return False
+
+
+def origin_allowed(
+    headers: Headers, allowed: Collection[str] = (), *, is_secure: bool = False
+) -> bool:
+    """
+    Tell whether a page of this ``Origin`` may talk to us (RFC 6455, 10.2).
+
+    No ``Origin`` means no browser, and is allowed. The own host is allowed; over
+    plain TCP with both schemes, because a proxy may have ended TLS before us.
+
+    Args:
+        headers: of the request.
+        allowed: serialised origins, or ``*`` for any.
+        is_secure: the request came over TLS.
+    """
+    origins = headers.get_all("origin")
+    if not origins or "*" in allowed:
+        return True
+    if len(origins) > 1:
+        return False
+    origin = origins[0].lower()
+    return origin in {one.lower().rstrip("/") for one in allowed} or _is_own(
+        origin, headers.get("host", ""), is_secure=is_secure
+    )
+
+
+def _is_own(origin: str, host: str | None, *, is_secure: bool) -> bool:
+    scheme, _, authority = origin.partition("://")
+    schemes = ("https",) if is_secure else ("http", "https")
+    if scheme not in schemes or not host or not is_authority(authority):
+        return False
+    try:
+        return _host_and_port(scheme, authority) == _host_and_port(scheme, host.lower())
+    except ValueError:
+        return False
+
+
+def _host_and_port(scheme: str, authority: str) -> tuple[str | None, int]:
+    parts = urlsplit(f"//{authority}")
+    return parts.hostname, parts.port or _DEFAULT_PORTS[scheme]
+
+
+def offered_subprotocols(headers: Headers) -> list[str]:
+    """Return the names that a client offers, best first; case matters."""
+    joined = ",".join(headers.get_all("sec-websocket-protocol"))
+    return [name for part in joined.split(",") if (name := part.strip(" \t"))]
+
+
+def choose_subprotocol(
+    offered: list[str],
+    spoken: Subprotocols,
+    *,
+    preference: Literal["client", "server"] = "client",
+    require: bool = False,
+) -> str | None:
+    """
+    Choose a subprotocol (RFC 6455, 4.2.2), or None to go on without.
+
+    Args:
+        offered: by the client, best first.
+        spoken: by the server, best first, or a function of ``offered``.
+        preference: whose order counts.
+        require: refuse clients that share none.
+
+    Raises:
+        HandshakeError: 400, one is required and none is shared.
+        ValueError: the function chose what was not offered.
+    """
+    if callable(spoken):
+        chosen = spoken(offered)
+        if chosen is not None and chosen not in offered:
+            raise ValueError(f"subprotocol {chosen!r} was not offered")
+    else:
+        first, second = offered, spoken
+        if preference == "server":
+            first, second = list(spoken), offered
+        chosen = next((name for name in first if name in second), None)
+    if chosen is None and require:
+        raise HandshakeError(400, "No subprotocol in common")
+    return chosen
+
+
+def server_handshake(
+    request: Request,
+    *,
+    subprotocol: str | None = None,
+    extensions: str = "",
+    headers: Sequence[tuple[str, str]] = (),
+    versions: Sequence[str] = (VERSION,),
+) -> Headers:
+    """
+    Check a request and return the fields of its 101 response.
+
+    Args:
+        request: what asks for a WebSocket.
+        subprotocol: the chosen one.
+        extensions: the field of the response, empty for none.
+        headers: further fields; they come first.
+        versions: that are spoken here.
+
+    Raises:
+        HandshakeError: the request is refused.
+        ValueError: ``headers`` names a field of the handshake, or a field that
+            could end its line.
+    """
+    key = check_upgrade(request, versions=versions)
+    for name, _ in headers:
+        if name.lower() in _OWNED:
+            raise ValueError(f"{name} belongs to the handshake")
+    fields = Headers(headers)
+    fields.add("Upgrade", "websocket")
+    fields.add("Connection", "Upgrade")
+    fields.add("Sec-WebSocket-Accept", accept_key(key))
+    if subprotocol is not None:
+        fields.add("Sec-WebSocket-Protocol", subprotocol)
+    if extensions:
+        fields.add("Sec-WebSocket-Extensions", extensions)
+    return fields
