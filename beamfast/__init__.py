@@ -35,7 +35,7 @@ _HOMES: Final = {
     "Response": "http",
 }
 
-__all__ = sorted(_HOMES)  # noqa: PLE0605
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names and homes
 
 
 def __getattr__(name: str) -> Any:
