@@ -58,6 +58,9 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
     headers = request.headers
     if not request.is_websocket:
         raise HandshakeError(400, "Not a WebSocket request")
+    if "sec-websocket-version" not in headers and "sec-websocket-key" not in headers:
+        # The marks of the drafts before version 4 (hixie-75 and hixie-76).
+        raise HandshakeError(400, "Unsupported WebSocket draft")
     if headers.get_all("sec-websocket-version") not in [[one] for one in versions]:
         # RFC 6455, 4.2.2: say what is spoken here; RFC 9110, 15.5.22: and how.
         spoken = [
