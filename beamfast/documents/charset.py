@@ -97,30 +97,33 @@ class Codec:
     Attributes:
         name: of the Python codec, or ``windows-1252`` for the table above.
         bom: byte order mark that stands before the text.
+        has_escapes: bytes that are not UTF-8 stand in the text as lone surrogates.
     """
 
     name: str
     bom: bytes = b""
+    has_escapes: bool = False
 
     @property
     def is_single_byte(self) -> bool:
         """True when every character is one byte."""
         return self.name not in _MULTIBYTE
 
+    @property
+    def _errors(self) -> str:
+        return "surrogateescape" if self.has_escapes else "strict"
+
     def decode(self, data: bytes) -> str:
         """Return the text of ``data``, which has no byte order mark."""
         if self.name == "windows-1252":
             return codecs.charmap_decode(data, "strict", _CP1252)[0]
-        # Bytes that are not UTF-8 become lone surrogates, which encode back.
-        errors = "surrogateescape" if self.name == "utf-8" else "strict"
-        return data.decode(self.name, errors)
+        return data.decode(self.name, self._errors)
 
     def encode(self, text: str) -> bytes:
         """Return the bytes of text that ``decode`` made."""
         if self.name == "windows-1252":
             return codecs.charmap_encode(text, "strict", _CP1252_ENCODING)[0]
-        errors = "surrogateescape" if self.name == "utf-8" else "strict"
-        return text.encode(self.name, errors)
+        return text.encode(self.name, self._errors)
 
     def encode_content(self, text: str) -> bytes:
         """Return the bytes of new text; what does not fit becomes a reference."""
@@ -141,11 +144,12 @@ def decode(source: bytes, charset: str | None = None) -> tuple[Codec, str]:
         EditRefused: (code ``encoding``) no codec gives the same bytes back.
     """
     if source.startswith(_UTF8_BOM):
-        codec = Codec("utf-8", _UTF8_BOM)
-        return codec, codec.decode(source[len(_UTF8_BOM) :])
+        return _decode_utf8(source[len(_UTF8_BOM) :], _UTF8_BOM)
     if source.startswith(_WIDE_BOMS):
         raise EditRefused("UTF-16 and UTF-32 files cannot be edited", code="encoding")
     name = _known(charset) or _labelled(source)
+    if name == "utf-8":
+        return _decode_utf8(source)
     if name is None:
         try:
             return Codec("utf-8"), source.decode()
@@ -154,12 +158,20 @@ def decode(source: bytes, charset: str | None = None) -> tuple[Codec, str]:
     codec = Codec(name)
     try:
         text = codec.decode(source)
-        faithful = name in ("utf-8", "windows-1252") or codec.encode(text) == source
+        faithful = name == "windows-1252" or codec.encode(text) == source
     except UnicodeError as error:
         raise EditRefused(f"not {name}: {error}", code="encoding") from None
     if not faithful:
         raise EditRefused(f"{name} does not give the bytes back", code="encoding")
     return codec, text
+
+
+def _decode_utf8(data: bytes, bom: bytes = b"") -> tuple[Codec, str]:
+    try:
+        return Codec("utf-8", bom), data.decode()
+    except UnicodeDecodeError:
+        codec = Codec("utf-8", bom, has_escapes=True)
+        return codec, codec.decode(data)
 
 
 def _known(label: str | None) -> str | None:

@@ -104,6 +104,22 @@ class Selector:
             return found
         return [element for element in found if not is_in_template(element)]
 
+    def concerns(
+        self, parent: turbohtml.Node, elements: Sequence[turbohtml.Element]
+    ) -> bool:
+        """
+        Tell whether changed nodes lie inside, contain, or equal a match.
+
+        Args:
+            parent: of the changed nodes, which need not be elements.
+            elements: those of the changed nodes that are.
+        """
+        css = self.text
+        return parent.closest(css) is not None or any(
+            element.matches(css) or element.select_one(css) is not None
+            for element in elements
+        )
+
 
 def is_in_template(element: turbohtml.Element) -> bool:
     """Tell whether ``element`` is part of the content of a ``template``."""

@@ -1,0 +1,189 @@
+"""
+One file at one version: its bytes, its text, its tree.
+
+A :class:`Document` never changes. Text and tree are made when first needed and
+may be dropped again; the bytes stay. XML documents and the lxml tree of plugins
+are not here yet.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import turbohtml
+
+from beamfast.documents.charset import Codec, decode
+from beamfast.documents.selector import Selector
+from beamfast.documents.spans import SourceText, ends_of, start_of
+from beamfast.entry import Splice, Version
+from beamfast.errors import EditRefused
+
+# Repeated <body> and <html> start tags merge their attributes at quadratic cost
+# in time and memory: 20,000 of them take the parser 14 seconds.
+MAX_ROOT_TAGS: Final = 64
+_ROOT_TAG: Final = re.compile("<(?:body|html)", re.IGNORECASE | re.ASCII)
+
+# A tree with source positions holds eleven times the bytes of its source.
+TREE_COST: Final = 11
+
+
+def count_root_tags(text: str) -> int:
+    """Return how many ``html`` and ``body`` start tags ``text`` may hold."""
+    return len(_ROOT_TAG.findall(text))
+
+
+class Document:
+    """
+    An immutable snapshot of one HTML file.
+
+    Attributes:
+        source: the bytes of the file.
+    """
+
+    __slots__ = ("_charset", "_root_tags", "_text", "_tree", "_version", "source")
+
+    def __init__(
+        self,
+        source: bytes,
+        version: Version | None = None,
+        *,
+        charset: str | None = None,
+    ) -> None:
+        self.source = source
+        self._version = version
+        self._charset = charset
+        self._text: SourceText | None = None
+        self._tree: turbohtml.Document | None = None
+        # Upper bound; None means not counted.
+        self._root_tags: int | None = None
+
+    def __repr__(self) -> str:
+        return f"<Document {self.version} {self.size} bytes>"
+
+    @property
+    def version(self) -> Version:
+        """Version of the snapshot; revision 0 when none was given."""
+        if self._version is None:
+            self._version = Version.of_file(self.source)
+        return self._version
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.source)
+
+    @property
+    def cost(self) -> int:
+        """Bytes of memory that the snapshot holds, about."""
+        return self.size * (1 if self._tree is None else 1 + TREE_COST)
+
+    @property
+    def codec(self) -> Codec:
+        """
+        How the bytes are text.
+
+        Raises:
+            EditRefused: (``encoding``) they are not, in a way that can be undone.
+        """
+        return self.text.codec
+
+    @property
+    def text(self) -> SourceText:
+        """
+        The text, with the way back to the bytes.
+
+        Raises:
+            EditRefused: (``encoding``) as for ``codec``.
+        """
+        if self._text is None:
+            codec, decoded = decode(self.source, self._charset)
+            self._text = SourceText(decoded, codec)
+        return self._text
+
+    @property
+    def html(self) -> turbohtml.Document:
+        """
+        The HTML tree; read it, never change it.
+
+        Raises:
+            EditRefused: (``encoding``, ``hostile-markup``) there cannot be one.
+        """
+        if self._tree is None:
+            text = self.text.text
+            if self._root_tags is None or self._root_tags > MAX_ROOT_TAGS:
+                self._root_tags = count_root_tags(text)
+            if self._root_tags > MAX_ROOT_TAGS:
+                raise EditRefused(
+                    f"More than {MAX_ROOT_TAGS} html and body tags",
+                    code="hostile-markup",
+                )
+            self._tree = turbohtml.parse(
+                text, source_locations=True, allow_declarative_shadow_roots=False
+            )
+        return self._tree
+
+    @property
+    def has_tree(self) -> bool:
+        """True while the tree is alive."""
+        return self._tree is not None
+
+    def take_tree(self) -> turbohtml.Document:
+        """Return the tree to someone who will change it; this keeps none."""
+        tree = self.html
+        self._tree = None
+        return tree
+
+    def drop_tree(self) -> None:
+        """Free everything but the bytes."""
+        self._tree = self._text = None
+
+    def select(
+        self, selector: Selector, *, template_scope: bool = False
+    ) -> list[turbohtml.Element]:
+        """
+        Return the elements that match, in document order.
+
+        Raises:
+            EditRefused: as for ``html``.
+        """
+        return selector.select(self.html, template_scope=template_scope)
+
+    def element_bytes(self, element: turbohtml.Element) -> bytes:
+        """Return the bytes of an element that ``select`` returned."""
+        text = self.text
+        start = start_of(element, text.text)
+        if start is None:
+            # A clone that the parser made for misnested markup has no bytes.
+            return text.codec.encode_content(element.serialize())
+        end = next(ends_of(element, text.text))
+        return self.source[text.byte_offset(start) : text.byte_offset(end)]
+
+    def spliced(self, splices: Sequence[Splice], tags: int) -> Document:
+        """
+        Return the document with ``splices`` applied, unversioned.
+
+        Args:
+            splices: in ascending order of offset, not overlapping.
+            tags: upper bound of the ``html`` and ``body`` tags inserted.
+        """
+        pieces: list[bytes] = []
+        done = 0
+        for splice in splices:
+            pieces += (self.source[done : splice.offset], splice.inserted)
+            done = splice.offset + splice.removed
+        pieces.append(self.source[done:])
+        after = Document(b"".join(pieces), charset=self._charset)
+        if self._root_tags is not None:
+            # Two more can form where the pieces meet. A bound over the limit is
+            # counted anew, so nothing is refused for a wrong guess.
+            after._root_tags = self._root_tags + tags + 2 * len(splices)
+        return after
+
+    def with_version(self, version: Version) -> Document:
+        """Return the same bytes at ``version``, sharing text and tree."""
+        other = Document(self.source, version, charset=self._charset)
+        other._text, other._tree = self._text, self._tree
+        other._root_tags = self._root_tags
+        return other
