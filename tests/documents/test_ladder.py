@@ -1,0 +1,161 @@
+"""The ladder: which rewrite is chosen, and what it leaves alone."""
+
+import pytest
+import turbohtml
+
+from beamfast.documents.document import Document
+from beamfast.documents.edit import Kind, Operation, apply
+from beamfast.documents.ladder import difference, is_same_tree
+from beamfast.documents.selector import Selector
+from beamfast.errors import EditRefused
+
+QUIRKS = b'<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 3.2 Final//EN">'
+
+
+def tree(html):
+    return turbohtml.parse(html, allow_declarative_shadow_roots=False)
+
+
+def edit(source, kind, css, content=b""):
+    return apply(Document(source), Operation(kind, Selector(css), content))
+
+
+@pytest.mark.parametrize(
+    ("source", "kind", "css", "content", "level", "result"),
+    [
+        (b"<p>a</p>b", Kind.REPLACE, "p", b"<b>x</b>", "splice", b"<b>x</b>b"),
+        (
+            b"<p>a</p>b",
+            Kind.REPLACE,
+            "p",
+            b"<b>unclosed",
+            "balanced",
+            b"<b>unclosed</b>b",
+        ),
+        (
+            b"<p>a</p>b",
+            Kind.REPLACE,
+            "p",
+            b"<i>x</i><!-- open",
+            "balanced",
+            b"<i>x</i><!-- open-->b",
+        ),
+        (
+            b"<b><p>x</b>y</p>",
+            Kind.APPEND,
+            "p b",
+            b"z",
+            "ancestor",
+            b"<body><b></b><p><b>xz</b>y</p></body>",
+        ),
+        (
+            b"<svg><path/></svg>",
+            Kind.APPEND,
+            "path",
+            b"<title>x</title>",
+            "ancestor",
+            b"<svg><path><title>x</title></path></svg>",
+        ),
+        (
+            b"<center><p>foo</center>",
+            Kind.APPEND,
+            "center",
+            b"bar",
+            "ancestor",
+            b"<center><p>foo</p>bar</center>",
+        ),
+        (
+            b"<!--c-->text",
+            Kind.REPLACE,
+            "body",
+            b"<p>x</p>",
+            "full",
+            b"<!--c--><html><head></head><body><p>x</p></body></html>",
+        ),
+    ],
+)
+def test_the_narrowest_rewrite_that_verifies_is_chosen(
+    source, kind, css, content, level, result
+):
+    done = edit(source, kind, css, content)
+    assert done.level == level
+    if result is not None:
+        assert done.source == result
+
+
+def test_a_wide_rewrite_answers_with_the_new_nodes_alone():
+    assert edit(b"<b><p>x</b>y</p>", Kind.APPEND, "p b", b"z").result == b"z"
+
+
+def test_a_wide_rewrite_keeps_the_line_breaks_of_the_file():
+    source = b"<div>\r\n<b><p>x</b>\r\ny</p>\r\n</div>\r\n"
+    done = edit(source, Kind.APPEND, "p b", b"z")
+    assert done.level == "ancestor"
+    assert b"\n" not in done.source.replace(b"\r\n", b"")
+
+
+def test_a_wide_rewrite_never_loses_bytes_that_are_not_utf8():
+    source = b"<meta charset=utf-8><b><p>x</b>\xff</p>"
+    with pytest.raises(EditRefused):
+        edit(source, Kind.APPEND, "p b", b"z")
+    beside = b"<meta charset=utf-8><i>\xff</i><div><b><p>x</b>y</p></div>"
+    assert b"\xff" in edit(beside, Kind.APPEND, "p b", b"z").source
+
+
+def test_the_full_rewrite_keeps_the_doctype_of_the_file():
+    # Only in quirks mode may a paragraph hold a table (HTML, 13.2.6.4.7), so
+    # with the doctype shortened the page would become another one.
+    source = b"<!--c-->" + QUIRKS + b"<!--d-->text<p>a<table>"
+    done = edit(source, Kind.REPLACE, "body", b"<p>b<table><tr><td>2</table>")
+    assert done.level == "full"
+    assert done.source.startswith(b"<!--c-->" + QUIRKS + b"<!--d--><html>")
+    assert Document(done.source).select(Selector("p > table"))
+
+
+def test_a_refusal_names_the_first_node_that_differs():
+    with pytest.raises(EditRefused) as caught:
+        edit(b"<div>a</div><p>b<p>c", Kind.APPEND, "p", b"<div>x</div>")
+    assert caught.value.code == "unrepresentable"
+    assert "p:nth-of-type(1)" in str(caught.value)
+    assert "nothing instead of <div>" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("read", "wanted"),
+    [
+        ("<p>a</p>\n", "<p>a</p>"),
+        ("<body><p>a</p>\n</body></html>\n\n", "<body><p>a</p></body>"),
+        ("<html>\n<head>\n<title>x</title></head>", "<head><title>x</title></head>"),
+        ("<body>a\n", "<body>\na"),
+    ],
+)
+def test_white_space_that_parsers_move_does_not_count(read, wanted):
+    assert is_same_tree(tree(read), tree(wanted))
+
+
+@pytest.mark.parametrize(
+    ("read", "wanted"),
+    [
+        ("<p>a</p>", "<p>b</p>"),
+        ("<p>a </p>", "<p>a</p>"),
+        ("<body class=x>", "<body>"),
+        ("<body><p>a", "<body><p>a<p>b"),
+        ("<body>a b", "<body>a  b"),
+        ("<!doctype html><p>", "<p>"),
+        ("<svg><title> </title></svg>", "<svg><title></title></svg>"),
+    ],
+)
+def test_every_other_difference_counts_and_can_be_named(read, wanted):
+    assert not is_same_tree(tree(read), tree(wanted))
+    assert difference(tree(read), tree(wanted)).startswith("No HTML text has")
+
+
+def test_differences_are_described_by_kind():
+    def said(read, wanted):
+        return difference(tree(read), tree(wanted)).split("a parser would read ")[1]
+
+    assert said("<p>a", "<p>b") == "the text 'a' instead of the text 'b'"
+    assert said("<p><!--a-->", "<p><b>") == "the comment 'a' instead of <b>"
+    assert said("<!doctype html>", "<!--x-->").startswith("doctype instead of")
+    assert said("<template><i>", "<template><b>") == "<i> instead of <b>"
+    assert said("<p a=1>x", "<p a=2>x") == "<p> instead of <p>"
