@@ -8,13 +8,13 @@ Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 from __future__ import annotations
 
 from collections.abc import (
+    AsyncGenerator,
     AsyncIterable,
-    AsyncIterator,
-    Awaitable,
     Callable,
     Iterable,
     Iterator,
 )
+from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -58,7 +58,7 @@ class Headers:
             index = self._index = {}
             for key, value in self.raw:
                 index.setdefault(key.lower(), []).append(value)
-        return index.get(name.lower().encode("latin-1"), [])
+        return index.get(name.lower().encode("latin-1", "replace"), [])
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
@@ -114,7 +114,7 @@ class Headers:
 
     def remove(self, name: str) -> None:
         """Drop every field of this name; none is fine."""
-        key = name.lower().encode("latin-1")
+        key = name.lower().encode("latin-1", "replace")
         self.raw = [pair for pair in self.raw if pair[0].lower() != key]
         self._index = None
 
@@ -125,7 +125,7 @@ _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 class BodySource(Protocol):
     """Where the bytes of a request body come from."""
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body; the first step sends ``100 Continue`` if it is awaited."""
         ...
 
@@ -153,6 +153,7 @@ class Request:
 
     __slots__ = (
         "_body",
+        "_is_cut",
         "_source",
         "headers",
         "http_version",
@@ -196,6 +197,7 @@ class Request:
         self.started = 0.0
         self._source = source
         self._body: bytes | None = None
+        self._is_cut = False
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
@@ -238,14 +240,11 @@ class Request:
         """Say where the body comes from; whoever parsed the head does this once."""
         self._source = source
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body; after :meth:`body` it is one chunk."""
-        if self._body is not None:
-            if self._body:
-                yield self._body
-        elif self._source is not None:
-            async for chunk in self._source.chunks():
-                yield chunk
+        if self._body is None and self._source is not None:
+            return self._source.chunks()
+        return _single_chunk(self._body)
 
     async def body(self, limit: int | None = None) -> bytes:
         """
@@ -255,20 +254,34 @@ class Request:
             limit: at most so many bytes.
 
         Raises:
-            TooLarge: the body is over ``limit``; the rest was not read.
+            TooLarge: the body is over ``limit``; the rest was not read. Later
+                calls raise it as well, because a part is nobody's body.
         """
+        if self._is_cut:
+            raise _too_large()
         if self._body is None:
             parts: list[bytes] = []
             size = 0
-            async for chunk in self.chunks():
-                size += len(chunk)
-                if limit is not None and size > limit:
-                    raise TooLarge("Request body too large", code="body-too-large")
-                parts.append(chunk)
+            async with aclosing(self.chunks()) as chunks:
+                async for chunk in chunks:
+                    size += len(chunk)
+                    if limit is not None and size > limit:
+                        self._is_cut = True
+                        raise _too_large()
+                    parts.append(chunk)
             self._body = b"".join(parts)
         elif limit is not None and len(self._body) > limit:
-            raise TooLarge("Request body too large", code="body-too-large")
+            raise _too_large()
         return self._body
+
+
+async def _single_chunk(body: bytes | None) -> AsyncGenerator[bytes, None]:
+    if body:
+        yield body
+
+
+def _too_large() -> TooLarge:
+    return TooLarge("Request body too large", code="body-too-large")
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,16 +290,15 @@ class Upgrade:
     What follows a 101: the connection makes the socket and calls ``on_open``.
 
     Args:
-        on_open: gets the WebSocket; a coroutine function is run as its handler,
-            a plain function may set ``on_message`` (callback mode) or not
-            (discard mode, for subscribers only).
+        on_open: gets the WebSocket and may set ``on_message`` (callback mode) or
+            not (discard mode, for subscribers only).
         subprotocol: the chosen one, echoed in the response (RFC 6455, 4.2.2).
         max_size: of a message, in bytes; above it the socket closes with 1009.
         ping_interval: seconds between server pings, 0 for none.
         ping_timeout: seconds to wait for a pong before closing with 1011.
     """
 
-    on_open: Callable[[Any], Awaitable[None] | None]
+    on_open: Callable[[Any], None]
     subprotocol: str | None = None
     max_size: int = 2**20
     ping_interval: float = 25.0
