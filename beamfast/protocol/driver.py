@@ -9,11 +9,16 @@ thread-safe and keeps no reference to a buffer that it was given.
 from __future__ import annotations
 
 import enum
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from beamfast.errors import InvalidState
+from beamfast.errors import CloseCode, InvalidState
+from beamfast.protocol.closing import is_close_code
 from beamfast.protocol.events import Closed, Event, Failed
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 #: Gets each complete message: text as ``str``, binary as ``bytes``.
 Deliver = Callable[[str | bytes], object]
@@ -70,33 +75,16 @@ MOVES: Final = {
 }
 
 
-class Driver:
+class Outbox:
     """
-    State, events and output of one connection.
+    Events and bytes until someone takes them.
 
-    Attributes:
-        state: moved by the driver only.
-        subprotocol: the negotiated one, or None.
-        close_code: of the :class:`~beamfast.protocol.events.Closed` event, None
-            until then.
-        close_reason: of the same event.
+    The lists are created at need: most connections are idle, and there are many.
     """
 
-    __slots__ = (
-        "_events",
-        "_output",
-        "close_code",
-        "close_reason",
-        "state",
-        "subprotocol",
-    )
+    __slots__ = ("_events", "_output")
 
-    def __init__(self, state: State, subprotocol: str | None = None) -> None:
-        self.state = state
-        self.subprotocol = subprotocol
-        self.close_code: int | None = None
-        self.close_reason = ""
-        # Created at need: most connections are idle, and there are many.
+    def __init__(self) -> None:
         self._events: list[Event] | None = None
         self._output: list[bytes] | None = None
 
@@ -109,22 +97,6 @@ class Driver:
         """Return the bytes to write since the last call, in order."""
         output, self._output = self._output, None
         return [] if output is None else output
-
-    def close_expected(self) -> bool:
-        """
-        Tell whether the TCP connection has no further use.
-
-        A server closes it at once, a client gives the server a moment to do so
-        (RFC 6455, 7.1.1).
-        """
-        return self.state is State.CLOSED
-
-    def _move(self, step: Step) -> None:
-        try:
-            self.state = MOVES[self.state, step]
-        except KeyError:
-            state = self.state.name.lower()
-            raise InvalidState(f"{step.value} while {state}") from None
 
     def _event_list(self) -> list[Event]:
         if self._events is None:
@@ -139,16 +111,213 @@ class Driver:
             self._output = []
         self._output.append(data)
 
+
+class Driver(Outbox, ABC):
+    """
+    One connection after its opening handshake, of any version.
+
+    Attributes:
+        version: name of the protocol version, such as ``hybi-13``.
+        subprotocol: the negotiated one, or None.
+        state: moved by the driver only.
+        close_code: of the :class:`~beamfast.protocol.events.Closed` event, None
+            until then.
+        close_reason: of the same event.
+    """
+
+    __slots__ = (
+        "_alone",
+        "_deliver",
+        "close_code",
+        "close_reason",
+        "state",
+        "subprotocol",
+        "version",
+    )
+
+    def __init__(self, version: str, subprotocol: str | None) -> None:
+        super().__init__()
+        self.version = version
+        self.subprotocol = subprotocol
+        self.state = State.OPEN
+        self.close_code: int | None = None
+        self.close_reason = ""
+        self._alone = True
+        self._deliver: Deliver | None = None
+
+    @property
+    def deliver(self) -> Deliver | None:
+        """
+        What gets each complete message, right when it is parsed.
+
+        Until it is set, messages stand among the events. None means that they
+        are checked and dropped without being built.
+        """
+        return self._deliver
+
+    @deliver.setter
+    def deliver(self, deliver: Deliver | None) -> None:
+        self._deliver = deliver
+        self._alone = False
+
+    # Bytes in.
+
+    @abstractmethod
+    def receive_data(self, data: Buffer) -> None:
+        """
+        Read the next bytes of the peer; after the end they are dropped.
+
+        Raises nothing by itself: what the peer does wrong fails the connection.
+        An exception of ``deliver`` passes through.
+        """
+
+    def receive_eof(self) -> None:
+        """Note that TCP ended; without a closing handshake that is 1006."""
+        if self.state is not State.CLOSED:
+            by = self._initiator()
+            self._move(Step.ENDED)
+            self._end(CloseCode.ABNORMAL_CLOSURE, by=by)
+
+    def close_expected(self) -> bool:
+        """
+        Tell whether the TCP connection has no further use.
+
+        A server closes it at once, a client gives the server a moment to do so
+        (RFC 6455, 7.1.1).
+        """
+        return self.state is State.CLOSED
+
+    # Bytes out. A version that lacks a kind of frame keeps what stands here.
+
+    @abstractmethod
+    def send_text(self, text: str | Buffer) -> bool:
+        """
+        Send a text message; False when the connection is closing or closed.
+
+        Raises:
+            InvalidState: a fragmented message is not finished.
+            ValueError: a lone surrogate, or bytes that are not UTF-8.
+        """
+
+    def send_binary(self, data: Buffer) -> bool:
+        """
+        Send a binary message; False when the connection is closing or closed.
+
+        Raises:
+            InvalidState: a fragmented message is not finished.
+            TypeError: ``data`` is not bytes-like.
+        """
+        return False
+
+    def send_fragment(self, data: str | Buffer, *, fin: bool) -> bool:
+        """
+        Send the next piece of a fragmented message (RFC 6455, 5.4).
+
+        The first piece says by its type whether the message is text or binary.
+        Fragments are not compressed.
+
+        Returns:
+            False when the connection is closing or closed.
+        """
+        return False
+
+    def send_ping(self, payload: Buffer | None = None) -> bytes | None:
+        """
+        Send a ping and return its payload, by which a Pong names it.
+
+        Args:
+            payload: at most 125 bytes; random ones if None.
+
+        Returns:
+            None when the connection is closing or closed.
+
+        Raises:
+            ValueError: the payload is too long.
+        """
+        return None
+
+    def send_pong(self, payload: Buffer = b"") -> bool:
+        """
+        Send a pong that nobody asked for (RFC 6455, 5.5.3).
+
+        Returns:
+            False when the connection is closing or closed.
+
+        Raises:
+            ValueError: the payload is longer than 125 bytes.
+        """
+        return False
+
+    @abstractmethod
+    def send_close(
+        self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> bool:
+        """
+        Start the closing handshake (RFC 6455, 7.1.2).
+
+        Args:
+            code: one that an application may send.
+            reason: at most 123 bytes of UTF-8.
+
+        Returns:
+            False when the connection is closing or closed already.
+
+        Raises:
+            ValueError: a wrong code or a reason that is too long.
+        """
+
+    def fail(self, code: int, reason: str = "") -> None:
+        """
+        Fail the connection (RFC 6455, 7.1.7): at most one close frame, the end.
+
+        Args:
+            code: what the peer is told.
+            reason: cut to 123 bytes.
+
+        Raises:
+            ValueError: the code cannot stand in a close frame.
+        """
+        if not is_close_code(code):
+            raise ValueError(f"close code {code} cannot be sent")
+        if self.state is State.CLOSED:
+            return
+        if self.state is State.OPEN:
+            self._tell_failure(code, reason)
+        self._move(Step.ENDED)
+        self._emit(Failed(reason, code))
+        self._end(CloseCode.ABNORMAL_CLOSURE, by="local")
+
+    # For the versions.
+
+    def _tell_failure(self, code: int, reason: str) -> None:
+        """Say goodbye to a peer that broke the protocol, if there is a way."""
+
+    def _free(self) -> None:
+        """Let go what an open connection needs."""
+
+    def _end(
+        self, code: int, reason: str = "", *, clean: bool = False, by: Initiator
+    ) -> None:
+        """Report the end, to which the state has moved already."""
+        self._free()
+        self.close_code = code
+        self.close_reason = reason
+        self._emit(Closed(code, reason, clean, by))
+
     def _initiator(self) -> Initiator:
         """Tell who began to close, when the peer does something final now."""
         return "remote" if self.state is State.OPEN else "local"
 
-    def _report_failure(self, message: str, code: int) -> None:
-        self._emit(Failed(message, code))
+    def _move(self, step: Step) -> None:
+        try:
+            self.state = MOVES[self.state, step]
+        except KeyError:
+            state = self.state.name.lower()
+            raise InvalidState(f"{step.value} while {state}") from None
 
-    def _report_end(
-        self, code: int, reason: str, *, clean: bool, by: Initiator
-    ) -> None:
-        self.close_code = code
-        self.close_reason = reason
-        self._emit(Closed(code, reason, clean, by))
+    def _pass_on(self, message: str | bytes) -> None:
+        """Deliver one message."""
+        if self._alone:
+            self._emit(message)
+        elif self._deliver is not None:
+            self._deliver(message)

@@ -2,14 +2,15 @@
 The opening handshake of WebSocket: who may connect, and what was agreed.
 
 Standard: RFC 6455, section 4. The functions serve every server that has parsed a
-request already; :class:`ServerDriver` is for those who bring their own I/O.
+request already; :mod:`beamfast.protocol.server` is for those who bring their own
+I/O.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
@@ -32,6 +33,8 @@ _OWNED: Final = frozenset(
     {
         "upgrade",
         "connection",
+        "host",
+        "sec-websocket-key",
         "sec-websocket-accept",
         "sec-websocket-protocol",
         "sec-websocket-extensions",
@@ -84,7 +87,11 @@ def _is_key(key: str) -> bool:
 
 
 def origin_allowed(
-    headers: Headers, allowed: Collection[str] = (), *, is_secure: bool = False
+    headers: Headers,
+    allowed: Collection[str] = (),
+    *,
+    is_secure: bool = False,
+    field: str = "origin",
 ) -> bool:
     """
     Tell whether a page of this ``Origin`` may talk to us (RFC 6455, 10.2).
@@ -96,8 +103,9 @@ def origin_allowed(
         headers: of the request.
         allowed: serialised origins, or ``*`` for any.
         is_secure: the request came over TLS.
+        field: versions 7 and 8 used another one.
     """
-    origins = headers.get_all("origin")
+    origins = headers.get_all(field)
     if not origins or "*" in allowed:
         return True
     if len(origins) > 1:
@@ -124,9 +132,11 @@ def _host_and_port(scheme: str, authority: str) -> tuple[str | None, int]:
     return parts.hostname, parts.port or _DEFAULT_PORTS[scheme]
 
 
-def offered_subprotocols(headers: Headers) -> list[str]:
+def offered_subprotocols(
+    headers: Headers, *, field: str = "sec-websocket-protocol"
+) -> list[str]:
     """Return the names that a client offers, best first; case matters."""
-    joined = ",".join(headers.get_all("sec-websocket-protocol"))
+    joined = ",".join(headers.get_all(field))
     return [name for part in joined.split(",") if (name := part.strip(" \t"))]
 
 
@@ -164,34 +174,40 @@ def choose_subprotocol(
     return chosen
 
 
-def server_handshake(
-    request: Request,
+def further_fields(headers: Iterable[tuple[str, str]]) -> Headers:
+    """
+    Check fields that an application adds to a handshake.
+
+    Raises:
+        ValueError: one belongs to the handshake or could end its line.
+    """
+    fields = Headers(headers)
+    for name, _ in fields:
+        if name.lower() in _OWNED:
+            raise ValueError(f"{name} belongs to the handshake")
+    return fields
+
+
+def upgrade_fields(
+    key: str,
     *,
     subprotocol: str | None = None,
     extensions: str = "",
-    headers: Sequence[tuple[str, str]] = (),
-    versions: Sequence[str] = (VERSION,),
+    headers: Iterable[tuple[str, str]] = (),
 ) -> Headers:
     """
-    Check a request and return the fields of its 101 response.
+    Return the fields of the 101 response to ``key`` (RFC 6455, 4.2.2).
 
     Args:
-        request: what asks for a WebSocket.
+        key: of the request.
         subprotocol: the chosen one.
-        extensions: the field of the response, empty for none.
+        extensions: value of the field, empty for none.
         headers: further fields; they come first.
-        versions: that are spoken here.
 
     Raises:
-        HandshakeError: the request is refused.
-        ValueError: ``headers`` names a field of the handshake, or a field that
-            could end its line.
+        ValueError: as :func:`further_fields`.
     """
-    key = check_upgrade(request, versions=versions)
-    for name, _ in headers:
-        if name.lower() in _OWNED:
-            raise ValueError(f"{name} belongs to the handshake")
-    fields = Headers(headers)
+    fields = further_fields(headers)
     fields.add("Upgrade", "websocket")
     fields.add("Connection", "Upgrade")
     fields.add("Sec-WebSocket-Accept", accept_key(key))
@@ -200,3 +216,25 @@ def server_handshake(
     if extensions:
         fields.add("Sec-WebSocket-Extensions", extensions)
     return fields
+
+
+def server_handshake(
+    request: Request,
+    *,
+    subprotocol: str | None = None,
+    extensions: str = "",
+    headers: Iterable[tuple[str, str]] = (),
+) -> Headers:
+    """
+    Check a request and return the fields of its 101 response.
+
+    Raises:
+        HandshakeError: as :func:`check_upgrade`.
+        ValueError: as :func:`upgrade_fields`.
+    """
+    return upgrade_fields(
+        check_upgrade(request),
+        subprotocol=subprotocol,
+        extensions=extensions,
+        headers=headers,
+    )

@@ -344,16 +344,11 @@ class RequestParser:
         # without a word, so what never ends is stopped by what was fed.
         if self._part is _Part.HEAD:
             self._head_fed += size
-            if self._head_fed > self._limits.head:
-                raise self._too_large()
         else:
             self._overhead += size
-            if self._overhead > self._limits.head:
-                raise self._too_large()
-
-    def _too_large(self) -> RequestError:
-        self._stop()
-        return RequestError(431, "Request header fields too large")
+        if max(self._head_fed, self._overhead) > self._limits.head:
+            self._stop()
+            raise RequestError(431, "Request header fields too large")
 
     def _leave_upgrade(self, rest: memoryview) -> memoryview:
         """Go on after the head, where llhttp stops for any ``Upgrade``."""
@@ -382,17 +377,17 @@ class RequestParser:
         return rest
 
 
-def response_head(status: int, headers: Headers) -> bytes:
+def response_head(status: int, headers: Headers, *, phrase: str | None = None) -> bytes:
     """
     Return status line and fields with the empty line after them.
 
     The version is that of the server, whatever the client spoke (RFC 9110,
     6.2). ``Date``, ``Server`` and the framing fields are the caller's.
     """
-    parts = [b"HTTP/1.1 %d %s" % (status, reason_phrase(status).encode("ascii"))]
-    parts += [b"%s: %s" % field for field in headers.raw]
-    parts.append(b"\r\n")
-    return b"\r\n".join(parts)
+    words = reason_phrase(status) if phrase is None else phrase
+    lines = [b"HTTP/1.1 %d %s" % (status, words.encode("ascii"))]
+    lines += [b"%s: %s" % field for field in headers.raw]
+    return b"\r\n".join([*lines, b"\r\n"])
 
 
 def chunk(data: bytes) -> bytes:

@@ -11,19 +11,19 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypedDict
 
 from beamfast._frames import FrameParser, build_frame, utf8_valid
 from beamfast.errors import CloseCode, InvalidState, ProtocolError
 from beamfast.protocol.closing import check_close, failure_payload, parse_close
-from beamfast.protocol.driver import Deliver, Driver, Initiator, Side, State, Step
+from beamfast.protocol.driver import Driver, Side, State, Step
 from beamfast.protocol.events import Ping, Pong
 from beamfast.protocol.extensions import Extension
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["Rfc6455Driver", "Side", "State"]
+__all__ = ["DriverOptions", "Rfc6455Driver", "Side", "State"]
 
 CONTINUATION: Final = 0x0
 TEXT: Final = 0x1
@@ -31,6 +31,17 @@ BINARY: Final = 0x2
 CLOSE: Final = 0x8
 PING: Final = 0x9
 PONG: Final = 0xA
+
+
+class DriverOptions(TypedDict, total=False):
+    """What :class:`Rfc6455Driver` lets its user choose."""
+
+    max_size: int
+    max_frame_size: int | None
+    max_fragments: int
+    strict_lengths: bool
+    text_as_bytes: bool
+    auto_pong: bool
 
 
 class Rfc6455Driver(Driver):
@@ -52,13 +63,10 @@ class Rfc6455Driver(Driver):
     Attributes:
         output_blocked: set by whoever writes, while the peer does not read:
             only the latest ping is answered when it is reset.
-        version: as given.
     """
 
     __slots__ = (
-        "_alone",
         "_auto_pong",
-        "_deliver",
         "_extensions",
         "_is_client",
         "_max_size",
@@ -68,7 +76,6 @@ class Rfc6455Driver(Driver):
         "_pong",
         "_text_as_bytes",
         "output_blocked",
-        "version",
     )
 
     def __init__(
@@ -85,16 +92,13 @@ class Rfc6455Driver(Driver):
         extensions: Sequence[Extension] = (),
         auto_pong: bool = True,
     ) -> None:
-        super().__init__(State.OPEN, subprotocol)
-        self.version = version
+        super().__init__(version, subprotocol)
         self.output_blocked = False
         self._is_client = side is Side.CLIENT
         self._extensions = tuple(extensions)
         self._max_size = max_size
         self._text_as_bytes = text_as_bytes
         self._auto_pong = auto_pong
-        self._alone = True
-        self._deliver: Deliver | None = None
         self._message_open = False
         self._pings: list[bytes] | None = None
         self._pong: bytes | None = None
@@ -108,43 +112,16 @@ class Rfc6455Driver(Driver):
             text_as_bytes=text_as_bytes,
         )
 
-    @property
-    def deliver(self) -> Deliver | None:
-        """
-        What gets each complete message, right when it is parsed.
-
-        Until it is set, messages stand among the events. None means that they
-        are checked and dropped without being built.
-        """
-        return self._deliver
-
-    @deliver.setter
-    def deliver(self, deliver: Deliver | None) -> None:
-        self._deliver = deliver
-        self._alone = False
-
     # Bytes in.
 
     def receive_data(self, data: Buffer) -> None:
-        """
-        Read the next bytes of the peer; after the end they are dropped.
-
-        Raises nothing by itself: what the peer does wrong fails the connection.
-        An exception of ``deliver`` passes through.
-        """
+        """Read the next bytes of the peer; see :meth:`Driver.receive_data`."""
         if self.state is State.CLOSED:
             return
         deliver = self._event_list().append if self._alone else self._deliver
         code = self._parser.feed(data, deliver, self._receive_frame)
         if code:
             self.fail(code, self._parser.reason)
-
-    def receive_eof(self) -> None:
-        """Note that TCP ended; without a closing handshake that is 1006."""
-        if self.state is not State.CLOSED:
-            by = self._initiator()
-            self._move(Step.ENDED)
-            self._end(CloseCode.ABNORMAL_CLOSURE, by=by)
 
     def _receive_frame(self, opcode: int, rsv: int, payload: bytes) -> None:
         if opcode == PING:
@@ -172,10 +149,7 @@ class Rfc6455Driver(Driver):
         except ProtocolError as error:
             self.fail(error.close_code, str(error))
         else:
-            deliver = self._emit if self._alone else self._deliver
-            # The parser hands nothing over when nobody wants it.
-            assert deliver is not None
-            deliver(message)
+            self._pass_on(message)
 
     def _receive_ping(self, payload: bytes) -> None:
         # No Pong after a close frame (RFC 6455, 5.5.2).
@@ -232,13 +206,7 @@ class Rfc6455Driver(Driver):
         return self._message(TEXT if isinstance(message, str) else BINARY, message)
 
     def send_text(self, text: str | Buffer) -> bool:
-        """
-        Send a text message; False when the connection is closing or closed.
-
-        Raises:
-            InvalidState: a fragmented message is not finished.
-            ValueError: a lone surrogate, or bytes that are not UTF-8.
-        """
+        """Send a text message."""
         if self.state is not State.OPEN:
             return False
         if not isinstance(text, str) and not utf8_valid(text):
@@ -247,13 +215,7 @@ class Rfc6455Driver(Driver):
         return True
 
     def send_binary(self, data: Buffer) -> bool:
-        """
-        Send a binary message; False when the connection is closing or closed.
-
-        Raises:
-            InvalidState: a fragmented message is not finished.
-            TypeError: ``data`` is not bytes-like.
-        """
+        """Send a binary message."""
         if self.state is not State.OPEN:
             return False
         if isinstance(data, str):
@@ -262,15 +224,7 @@ class Rfc6455Driver(Driver):
         return True
 
     def send_fragment(self, data: str | Buffer, *, fin: bool) -> bool:
-        """
-        Send the next piece of a fragmented message (RFC 6455, 5.4).
-
-        The first piece says by its type whether the message is text or binary.
-        Fragments are not compressed.
-
-        Returns:
-            False when the connection is closing or closed.
-        """
+        """Send the next piece of a fragmented message, uncompressed."""
         if self.state is not State.OPEN:
             return False
         opcode = CONTINUATION
@@ -281,21 +235,10 @@ class Rfc6455Driver(Driver):
         return True
 
     def send_ping(self, payload: Buffer | None = None) -> bytes | None:
-        """
-        Send a ping and return its payload, by which a Pong names it.
-
-        Args:
-            payload: at most 125 bytes; random ones if None.
-
-        Returns:
-            None when the connection is closing or closed.
-
-        Raises:
-            ValueError: the payload is too long.
-        """
+        """Send a ping and return its payload."""
         if self.state is not State.OPEN:
             return None
-        data = secrets.token_bytes(4) if payload is None else bytes(payload)
+        data = secrets.token_bytes(4) if payload is None else bytes(memoryview(payload))
         self._put(self._frame(PING, data))
         if self._pings is None:
             self._pings = []
@@ -303,15 +246,7 @@ class Rfc6455Driver(Driver):
         return data
 
     def send_pong(self, payload: Buffer = b"") -> bool:
-        """
-        Send a pong that nobody asked for (RFC 6455, 5.5.3).
-
-        Returns:
-            False when the connection is closing or closed.
-
-        Raises:
-            ValueError: the payload is longer than 125 bytes.
-        """
+        """Send a pong that nobody asked for."""
         if self.state is not State.OPEN:
             return False
         self._put(self._frame(PONG, payload))
@@ -320,40 +255,15 @@ class Rfc6455Driver(Driver):
     def send_close(
         self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = ""
     ) -> bool:
-        """
-        Start the closing handshake (RFC 6455, 7.1.2).
-
-        Args:
-            code: one that an application may send.
-            reason: at most 123 bytes of UTF-8.
-
-        Returns:
-            False when the connection is closing or closed already.
-
-        Raises:
-            ValueError: a wrong code or a reason that is too long.
-        """
+        """Start the closing handshake."""
         payload = check_close(code, reason, is_client=self._is_client)
         if self.state is not State.OPEN:
             return False
         self._send_close_frame(payload)
         return True
 
-    def fail(self, code: int, reason: str = "") -> None:
-        """
-        Fail the connection (RFC 6455, 7.1.7): at most one close frame, the end.
-
-        Args:
-            code: what the peer is told.
-            reason: cut to 123 bytes.
-        """
-        if self.state is State.CLOSED:
-            return
-        if self.state is State.OPEN:
-            self._put(self._frame(CLOSE, failure_payload(code, reason)))
-        self._move(Step.ENDED)
-        self._report_failure(reason, code)
-        self._end(CloseCode.ABNORMAL_CLOSURE, by="local")
+    def _tell_failure(self, code: int, reason: str) -> None:
+        self._put(self._frame(CLOSE, failure_payload(code, reason)))
 
     def _send_close_frame(self, payload: bytes) -> None:
         self._move(Step.CLOSE_SENT)
@@ -367,7 +277,10 @@ class Rfc6455Driver(Driver):
             raise InvalidState("message inside a fragmented message")
         rsv = 0
         if self._extensions:
-            payload = message.encode() if isinstance(message, str) else bytes(message)
+            if isinstance(message, str):
+                payload = message.encode()
+            else:
+                payload = bytes(memoryview(message))
             for extension in self._extensions:
                 payload, bits = extension.encode(payload)
                 rsv |= bits
@@ -381,20 +294,9 @@ class Rfc6455Driver(Driver):
         key = secrets.token_bytes(4) if self._is_client else None
         return build_frame(opcode, payload, fin=fin, rsv=rsv, mask=key)
 
-    # Ends.
-
-    def _end(
-        self,
-        code: int,
-        reason: str = "",
-        *,
-        clean: bool = False,
-        by: Initiator,
-    ) -> None:
-        """Free what is held and report the end; the state is CLOSED."""
+    def _free(self) -> None:
         self._parser.finish()
         self._pong = self._pings = None
         extensions, self._extensions = self._extensions, ()
         for extension in extensions:
             extension.close()
-        self._report_end(code, reason, clean=clean, by=by)

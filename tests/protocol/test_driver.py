@@ -5,6 +5,24 @@ from beamfast.protocol.driver import MOVES, Driver, State, Step
 from beamfast.protocol.events import Closed, Failed
 
 
+class Mute(Driver):
+    """A version that can do nothing."""
+
+    def receive_data(self, data):
+        self._pass_on(data)
+
+    def send_text(self, text):
+        return False
+
+    def send_close(self, code=1000, reason=""):
+        return False
+
+
+@pytest.fixture
+def driver():
+    return Mute("mute", "chat")
+
+
 def test_every_way_through_the_table_ends_closed():
     reached = {State.CONNECTING}
     for _ in State:
@@ -17,8 +35,8 @@ def test_every_way_through_the_table_ends_closed():
 
 @pytest.mark.parametrize("state", State)
 @pytest.mark.parametrize("step", Step)
-def test_only_moves_of_the_table_are_made(state, step):
-    driver = Driver(state)
+def test_only_moves_of_the_table_are_made(driver, state, step):
+    driver.state = state
     if (state, step) in MOVES:
         driver._move(step)
         assert driver.state is MOVES[state, step]
@@ -32,8 +50,7 @@ def test_browsers_see_one_closing_state():
     assert [state.ready_state for state in State] == [0, 1, 2, 2, 3]
 
 
-def test_outboxes_are_emptied_by_reading():
-    driver = Driver(State.OPEN, "chat")
+def test_outboxes_are_emptied_by_reading(driver):
     assert driver.events_received() == driver.data_to_send() == []
     driver._put(b"a")
     driver._put(b"b")
@@ -42,19 +59,61 @@ def test_outboxes_are_emptied_by_reading():
     assert driver.data_to_send() == [b"a", b"b"]
     assert driver.events_received() == ["text", b"binary"]
     assert driver.events_received() == driver.data_to_send() == []
-    assert driver.subprotocol == "chat"
 
 
-def test_end_is_reported_and_remembered():
-    driver = Driver(State.OPEN)
-    assert driver._initiator() == "remote"
+def test_driver_starts_open_with_what_was_agreed(driver):
+    assert (driver.version, driver.subprotocol) == ("mute", "chat")
+    assert driver.state is State.OPEN
+    assert driver.close_code is None
     assert not driver.close_expected()
-    driver._move(Step.ENDED)
-    driver._report_failure("why", 1002)
-    driver._report_end(1006, "", clean=False, by=driver._initiator())
+
+
+def test_messages_are_events_until_somebody_wants_them(driver):
+    messages = []
+    assert driver.deliver is None
+    driver.receive_data("one")
+    driver.deliver = messages.append
+    driver.receive_data("two")
+    driver.deliver = None
+    driver.receive_data("three")
+    assert (driver.events_received(), messages) == (["one"], ["two"])
+
+
+def test_version_says_no_to_frames_that_it_lacks(driver):
+    assert not driver.send_binary(b"")
+    assert not driver.send_fragment(b"", fin=True)
+    assert driver.send_ping() is None
+    assert not driver.send_pong()
+
+
+def test_failing_is_reported_once_and_remembered(driver):
+    driver.fail(1002, "why")
+    driver.fail(1011, "again")
+    driver.receive_eof()
     assert driver.close_expected()
     assert (driver.close_code, driver.close_reason) == (1006, "")
     assert driver.events_received() == [
         Failed("why", 1002),
         Closed(1006, "", False, "local"),
     ]
+
+
+def test_failing_while_closing_says_nothing_more_to_the_peer(driver):
+    driver.state = State.LOCAL_CLOSING
+    driver.fail(1002)
+    assert driver.state is State.CLOSED
+
+
+def test_code_that_is_never_sent_is_no_way_to_fail(driver):
+    with pytest.raises(ValueError, match="1006"):
+        driver.fail(1006)
+    assert driver.state is State.OPEN
+
+
+@pytest.mark.parametrize(
+    ("state", "by"), [(State.OPEN, "remote"), (State.LOCAL_CLOSING, "local")]
+)
+def test_end_of_tcp_is_the_fault_of_who_did_not_begin(driver, state, by):
+    driver.state = state
+    driver.receive_eof()
+    assert driver.events_received() == [Closed(1006, "", False, by)]
