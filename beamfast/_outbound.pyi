@@ -1,11 +1,14 @@
 from asyncio import AbstractEventLoop, Future, Transport, WriteTransport
-from typing import final
+from typing import Self, final
 
 from typing_extensions import disjoint_base
 
 @final
+class Batch: ...
+
+@final
 class LoopState:
-    def __init__(self, loop: AbstractEventLoop) -> None: ...
+    def __new__(cls, loop: AbstractEventLoop) -> Self: ...
     @property
     def loop(self) -> AbstractEventLoop: ...
 
