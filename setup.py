@@ -24,5 +24,6 @@ setup(
     ext_modules=[
         extension("_frames"),
         extension("_outbound"),
+        extension("_fanout", "_outbound"),
     ]
 )
