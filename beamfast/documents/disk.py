@@ -1,0 +1,247 @@
+"""
+Files on disk: read whole, replaced in one step, never half written.
+
+Safe in a worker thread: nothing here knows the cache. A temporary file is locked
+while its writer lives, so that any other process can tell a stale one.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from beamfast.documents.location import TEMPORARY_PREFIX
+from beamfast.errors import (
+    AccessDenied,
+    DocumentError,
+    DocumentNotFound,
+    EditConflict,
+    StorageError,
+)
+
+# Two writes within one tick of the file system's clock can leave the same stamp.
+# A file as young as this is compared by content (git calls such files racy).
+_TICK_NS: Final = 20_000_000
+
+_READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """Identity of a file's content: it changes whenever somebody writes the file."""
+
+    inode: int
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileStamp:
+        """Take the stamp from what the system says about a file."""
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+
+    @property
+    def etag(self) -> str:
+        """Validator for files that are not HTML, without quotes."""
+        return f"{self.mtime_ns:x}-{self.size:x}-{self.inode:x}"
+
+    @property
+    def modified(self) -> int:
+        """Seconds since the epoch."""
+        return self.mtime_ns // 1_000_000_000
+
+    @property
+    def is_racy(self) -> bool:
+        """True while another write could leave the same stamp."""
+        return time.time_ns() - self.mtime_ns < _TICK_NS
+
+
+def read_file(file: str) -> tuple[bytes, FileStamp]:
+    """
+    Return the content of a regular file, all of it of one moment.
+
+    Raises:
+        DocumentNotFound: there is no such file.
+        AccessDenied: the file system refuses.
+    """
+    with _as_document_error("read"), open(file, "rb", 0, opener=_open) as stream:
+        while True:
+            before = os.fstat(stream.fileno())
+            if not stat.S_ISREG(before.st_mode):
+                raise AccessDenied("Access denied")
+            stream.seek(0)
+            data = stream.read() or b""
+            stamp = FileStamp.of(os.fstat(stream.fileno()))
+            # An editor that writes in place may be at it right now.
+            if stamp == FileStamp.of(before) and len(data) == stamp.size:
+                return data, stamp
+
+
+def replace_file(file: str, data: bytes, *, durable: bool) -> FileStamp:
+    """
+    Give ``file`` new content in one step; missing directories are made.
+
+    Raises:
+        StorageError: nothing has changed; 507 when there is no room.
+        AccessDenied: the file system refuses.
+        EditConflict: a part of the path is a file, or the file a directory.
+    """
+    directory = Path(file).parent
+    made: list[Path] = []
+    with _as_document_error("write"):
+        try:
+            _make_directories(directory, made)
+            stamp = _replace(file, directory, data, durable)
+        except OSError:
+            for new in reversed(made):
+                new.rmdir()
+            raise
+        if durable:
+            for changed in {directory, *(new.parent for new in made)}:
+                _sync_directory(changed)
+    return stamp
+
+
+def remove_file(file: str) -> None:
+    """
+    Remove a file, durably.
+
+    Raises:
+        DocumentNotFound: there is none.
+        AccessDenied: the file system refuses.
+        StorageError: the disk fails.
+    """
+    with _as_document_error("delete"):
+        Path(file).unlink()
+        _sync_directory(Path(file).parent)
+
+
+def remove_directory(directory: str) -> None:
+    """
+    Remove an empty directory, durably.
+
+    Raises:
+        DocumentNotFound: there is none.
+        EditConflict: it is not empty.
+        AccessDenied: the file system refuses.
+        StorageError: the disk fails.
+    """
+    with _as_document_error("delete"):
+        Path(directory).rmdir()
+        _sync_directory(Path(directory).parent)
+
+
+def remove_stale_files(root: str) -> int:
+    """Remove the temporary files of killed writers; return how many there were."""
+    removed = 0
+    for directory, _, names in os.walk(root):
+        for name in names:
+            if name.startswith(TEMPORARY_PREFIX):
+                removed += _remove_if_stale(Path(directory, name))
+    return removed
+
+
+@contextmanager
+def _as_document_error(verb: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _refusal(error, verb) from error
+
+
+def _refusal(error: OSError, verb: str) -> DocumentError:
+    reason = f"Failed to {verb} file: {error.strerror}"
+    match error.errno:
+        case errno.ENOENT if verb != "write":
+            return DocumentNotFound("File not found")
+        case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+            return StorageError(reason, status=507, code="storage-full")
+        case errno.EACCES | errno.EPERM | errno.EROFS | errno.ELOOP:
+            return AccessDenied("Access denied")
+        case errno.ENOTEMPTY:
+            return EditConflict("Directory not empty", code="directory-not-empty")
+        case errno.ENOTDIR | errno.EISDIR | errno.EEXIST:
+            return EditConflict(reason, code="not-a-file")
+    return StorageError(reason)
+
+
+def _open(file: str, flags: int) -> int:
+    # Without O_NONBLOCK a pipe would block here until somebody writes to it.
+    return os.open(file, flags | _READ)
+
+
+def _make_directories(directory: Path, made: list[Path]) -> None:
+    missing = []
+    while not directory.is_dir():
+        missing.append(directory)
+        directory = directory.parent
+    for new in reversed(missing):
+        new.mkdir()
+        made.append(new)
+
+
+def _replace(file: str, directory: Path, data: bytes, durable: bool) -> FileStamp:
+    temporary = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+    descriptor = os.open(temporary, _CREATE, 0o666)
+    try:
+        with suppress(OSError):  # some network file systems have no locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _copy_rights(file, descriptor)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        if durable:
+            os.fsync(descriptor)
+        stamp = FileStamp.of(os.fstat(descriptor))
+        temporary.replace(file)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    finally:
+        os.close(descriptor)
+    return stamp
+
+
+def _copy_rights(file: str, descriptor: int) -> None:
+    try:
+        old = Path(file).stat()
+    except FileNotFoundError:
+        return
+    new = os.fstat(descriptor)
+    if (old.st_uid, old.st_gid) != (new.st_uid, new.st_gid):
+        # Only root may give a file away; the content matters more than the owner.
+        with suppress(PermissionError):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+    os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _remove_if_stale(temporary: Path) -> bool:
+    try:
+        descriptor = os.open(temporary, _READ)
+    except OSError:
+        return False  # its writer has just finished
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        temporary.unlink()
+    except OSError:
+        return False  # its writer lives
+    finally:
+        os.close(descriptor)
+    return True
