@@ -1,0 +1,1 @@
+"""Asyncio protocols: drivers meet transports."""
