@@ -78,9 +78,10 @@ def fragment_in(content: bytes, parent: Node) -> Fragment:
     _check_attributes(text, holder)
     balanced = holder.inner_html
     nodes = holder.children
-    return Fragment(
-        text, balanced, nodes, balanced, wrapper_for(balanced, nodes), None, tags
-    )
+    wrapper = wrapper_for(balanced, nodes)
+    if wrapper != "div" and not _are_same(parse_inside(balanced, parent), nodes):
+        raise _unstable()
+    return Fragment(text, balanced, nodes, balanced, wrapper, None, tags)
 
 
 def fragment_for(content: bytes, tag: str, doctype: str = "") -> Fragment:
@@ -115,9 +116,15 @@ def fragment_for(content: bytes, tag: str, doctype: str = "") -> Fragment:
     if len(elements) != 1 or not (is_whole or _is_all_inside(root, tag)):
         raise EditRefused(f"The content does not fit into one {tag} element")
     element = elements[0]
+    balanced = "".join(node.serialize() for node in wanted)
+    again = turbohtml.parse(
+        f"{doctype}{_BEFORE[tag]}{balanced}", allow_declarative_shadow_roots=False
+    )
+    if not any(found.equals(element) for found in again.find_all(tag)):
+        raise _unstable()
     return Fragment(
         verbatim=text if has_tag else None,
-        balanced="".join(node.serialize() for node in wanted),
+        balanced=balanced,
         nodes=wanted,
         content=element.inner_html,
         wrapper="template",
@@ -138,9 +145,18 @@ def parse_inside(text: str, parent: Node) -> Element:
 
 def wrapper_for(balanced: str, nodes: Sequence[Node]) -> str:
     """Return ``div`` when a browser reads the same nodes in one, else ``template``."""
-    read = turbohtml.parse_fragment(balanced, "div").children
-    same = len(read) == len(nodes) and all(map(Node.equals, read, nodes))
-    return "div" if same else "template"
+    read = turbohtml.parse_fragment(balanced, "div")
+    return "div" if _are_same(read, nodes) else "template"
+
+
+def _are_same(holder: Node, nodes: Sequence[Node]) -> bool:
+    return len(holder) == len(nodes) and all(map(Node.equals, holder, nodes))
+
+
+def _unstable() -> EditRefused:
+    # plaintext, or a script that opens a comment with a script in it: an element
+    # that no end tag closes would swallow the rest of a viewer's item.
+    return EditRefused("The content has an element that nothing can close")
 
 
 def _context(parent: Node) -> str:

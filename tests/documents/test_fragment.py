@@ -162,3 +162,15 @@ def test_the_doctype_decides_whether_a_paragraph_holds_a_table():
     standard = fragment_for(content, "body", "<!doctype html>")
     assert quirks.content == "<p>a<table></table></p>"
     assert standard.content == "<p>a</p><table></table>"
+
+
+UNCLOSABLE = [b"<plaintext>x", b"<script><!--<script>"]
+
+
+@pytest.mark.parametrize("content", UNCLOSABLE)
+def test_an_element_that_nothing_can_close_is_refused(content):
+    with pytest.raises(EditRefused, match="nothing can close"):
+        fragment_in(content, element("<div>", "div"))
+    for tag in ("html", "body"):
+        with pytest.raises(EditRefused, match="nothing can close"):
+            fragment_for(content, tag, "<!doctype html>")

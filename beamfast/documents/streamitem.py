@@ -1,0 +1,157 @@
+"""
+StreamItem: one journal entry as the HTML that viewers receive, and back.
+
+The vocabulary is Rusty Beam's, in HTML microdata (HTML, 5). An item is rendered
+from the entry alone, so live delivery and replay give the same bytes. Method, url
+and selector are escaped; the content is balanced HTML and cannot leave its wrapper.
+The properties that subprotocol ``beam.v1`` adds are not here yet.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import turbohtml
+from turbohtml import DocumentFragment, Element, Node
+
+from beamfast.documents.edit import Kind, Operation
+from beamfast.documents.selector import Selector
+from beamfast.entry import Entry
+
+#: Item type for connections that are subscribed by connecting.
+SCHEMA_TYPE: Final = "https://rustybeam.net/schema/StreamItem"
+#: Item type for connections that have sent a JSON ``subscribe``.
+LEGACY_TYPE: Final = "http://rustybeam.net/StreamItem"
+
+_ESCAPES: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
+)
+_KINDS: Final = {"PUT": Kind.REPLACE, "POST": Kind.APPEND, "DELETE": Kind.DELETE}
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """
+    A received item.
+
+    Attributes:
+        itemtype: which of the two vocabularies it is in.
+        method: ``PUT``, ``POST``, ``DELETE`` or ``RESET``.
+        url: path of the document.
+        selector: which element; empty for ``RESET``.
+        content: HTML of the element, of what was appended, or of what was removed;
+            for ``RESET`` the text of the whole file, None when it is not carried.
+        attributes: of ``html``, ``head`` or ``body``, when one was replaced.
+    """
+
+    itemtype: str
+    method: str
+    url: str
+    selector: str = ""
+    content: str | None = None
+    attributes: dict[str, str] | None = None
+
+    def operation(self) -> Operation:
+        """
+        Return the edit that this item describes.
+
+        Raises:
+            SelectorError: its selector is not valid.
+            ValueError: it describes no edit, or a new ``html``, ``head`` or
+                ``body``, whose attributes and children come apart.
+        """
+        kind = _KINDS.get(self.method)
+        if kind is None or self.attributes is not None:
+            raise ValueError(f"this {self.method} is not an edit of one element")
+        selector = Selector.parse(self.selector)
+        if kind is Kind.DELETE:
+            return Operation(kind, selector)
+        return Operation(kind, selector, (self.content or "").encode())
+
+
+def render(entry: Entry, itemtype: str = SCHEMA_TYPE) -> str:
+    """Return the item for an edit of one element."""
+    attributes = ""
+    if entry.attributes is not None:
+        attributes = _property("attributes", json.dumps(entry.attributes))
+    return (
+        f'<div itemscope itemtype="{itemtype}">'
+        + _property("method", entry.method)
+        + _property("url", entry.url)
+        + _property("selector", entry.selector)
+        + attributes
+        + f'<{entry.wrapper} itemprop="content">{entry.content}</{entry.wrapper}></div>'
+    )
+
+
+def render_reset(url: str, source: str | None, itemtype: str = SCHEMA_TYPE) -> str:
+    """
+    Return the item that replaces a whole document.
+
+    Args:
+        url: path of the document.
+        source: text of the file, which the item carries as text: no wrapper holds
+            ``html``, doctype and unbalanced markup. Empty when the document is
+            gone; None when it is too large to be carried and must be fetched.
+        itemtype: as for :func:`render`.
+    """
+    content = "" if source is None else _property("content", source, "template")
+    return (
+        f'<div itemscope itemtype="{itemtype}">'
+        + _property("method", "RESET")
+        + _property("url", url)
+        + content
+        + "</div>"
+    )
+
+
+def parse(item: str) -> Item:
+    """
+    Read an item back, as a browser would.
+
+    Raises:
+        ValueError: the text is not one StreamItem.
+    """
+    nodes = [
+        node
+        for node in turbohtml.parse_fragment(item, "div").children
+        if isinstance(node, Element)
+    ]
+    if len(nodes) != 1 or nodes[0].attr("itemscope") is None:
+        raise ValueError("not one microdata item")
+    itemtype = nodes[0].attr("itemtype") or ""
+    if itemtype not in (SCHEMA_TYPE, LEGACY_TYPE):
+        raise ValueError(f"item of another type: {itemtype!r}")
+    # Only direct children: what the content holds can name no property.
+    properties = {
+        child.attr("itemprop"): child
+        for child in nodes[0].children
+        if isinstance(child, Element)
+    }
+    try:
+        method = properties["method"].text
+        url = properties["url"].text
+    except KeyError as error:
+        raise ValueError(f"item without {error}") from None
+    content: str | None = None
+    if "content" in properties:
+        holder = properties["content"]
+        content = _content_of(holder) if method == "RESET" else holder.inner_html
+    attributes = None
+    if "attributes" in properties:
+        attributes = json.loads(properties["attributes"].text)
+    selector = properties["selector"].text if "selector" in properties else ""
+    return Item(itemtype, method, url, selector, content, attributes)
+
+
+def _property(name: str, text: str, tag: str = "span") -> str:
+    return f'<{tag} itemprop="{name}">{text.translate(_ESCAPES)}</{tag}>'
+
+
+def _content_of(holder: Element) -> str:
+    inside: list[Node] = [
+        child for child in holder.children if isinstance(child, DocumentFragment)
+    ]
+    return inside[0].text if inside else holder.text
