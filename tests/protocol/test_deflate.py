@@ -359,7 +359,7 @@ def test_closing_frees_both_halves():
 # Properties
 
 MESSAGES = st.lists(
-    st.one_of(st.binary(max_size=300), st.sampled_from([HTML, HTML * 300])), max_size=6
+    st.one_of(st.binary(max_size=300), st.sampled_from([HTML, HTML * 25])), max_size=6
 )
 AGREEMENTS = st.builds(
     Agreement, st.integers(8, 15), st.booleans(), st.integers(8, 15), st.booleans()
