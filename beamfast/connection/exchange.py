@@ -104,6 +104,14 @@ class Exchange:
         self.fail(RequestError(400, "The request was answered already"))
         self._feeder.flow_changed()
 
+    def answer(self) -> None:
+        """Note that the final answer begins; no interim one may follow (15.2)."""
+        if self.expects_continue and not self.is_complete:
+            # The client may or may not send its body now; both would be
+            # legal, so the connection cannot be used again (RFC 9110, 10.1.1).
+            self.keep_alive = False
+        self.expects_continue = False
+
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; the first step sends 100 Continue."""
         if self.expects_continue and not self.received and not self.is_complete:

@@ -1,0 +1,5 @@
+"""``python -m beamfast``."""
+
+from beamfast.cli import main
+
+main(prog_name="beamfast")

@@ -1,0 +1,179 @@
+"""The command line: ``beamfast [serve] [PATH]``."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import sys
+import tempfile
+import webbrowser
+from contextlib import ExitStack
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from beamfast import __version__
+from beamfast.errors import ConfigError
+from beamfast.server.config import DEFAULT_ADDRESS, DEFAULT_PORT, ServerConfig
+from beamfast.server.server import Server
+
+#: Exit codes beside 0 (done) and 2 (usage or configuration).
+FAILURE: Final = 1
+PORT_IN_USE: Final = 3
+
+
+class DefaultCommand(click.Group):
+    """A group whose first word may be left out when it is ``serve``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put ``serve`` in front unless a command or a question for help comes."""
+        own = {"--help", "-h", "--version"}
+        if not args or (args[0] not in self.commands and args[0] not in own):
+            args = ["serve", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(
+    cls=DefaultCommand, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="beamfast")
+def main() -> None:
+    """
+    Serve HTML documents that change in every open browser.
+
+    "serve" is the default: "beamfast ./site" serves a folder, "beamfast" alone
+    a demo page.
+    """
+
+
+@main.command()
+@click.argument("path", required=False, type=click.Path(path_type=Path))
+@click.option(
+    "--bind",
+    default=DEFAULT_ADDRESS,
+    show_default=True,
+    metavar="ADDRESS",
+    help="Address to listen on.",
+)
+@click.option(
+    "--port",
+    default=DEFAULT_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="TCP port; 0 takes any free one.",
+)
+@click.option(
+    "--allow-anonymous-writes",
+    is_flag=True,
+    help="Let everybody who reaches a public address edit.",
+)
+@click.option(
+    "--open/--no-open",
+    "open_browser",
+    default=None,
+    help="Open a browser; by default for the demo on a terminal.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say what happens.")
+def serve(
+    path: Path | None,
+    bind: str,
+    port: int,
+    *,
+    allow_anonymous_writes: bool,
+    open_browser: bool | None,
+    verbose: bool,
+) -> None:
+    """
+    Serve the folder PATH; without PATH a demo page in a temporary folder.
+
+    \b
+    Examples:
+      beamfast ./site
+      beamfast serve ./site --port 8080 --verbose
+    """  # noqa: D301 - \b keeps click from filling the examples
+    _log(verbose=verbose or path is None)
+    with ExitStack() as stack:
+        is_demo = path is None
+        if path is None:
+            path = _demo_folder(stack)
+        try:
+            config = ServerConfig.for_folder(
+                path,
+                address=bind,
+                port=port,
+                allow_anonymous_writes=allow_anonymous_writes,
+            )
+            server = Server(config)
+        except ConfigError as error:
+            _fail(str(error), 2)
+        try:
+            server.bind()
+        except OSError as error:
+            _fail_to_bind(bind, port, error)
+        if open_browser is None:
+            open_browser = is_demo and sys.stdout.isatty()
+
+        def ready(url: str) -> None:
+            _announce(path, url, is_demo=is_demo, verbose=verbose)
+            if open_browser:
+                webbrowser.open(url)
+
+        server.run(ready)
+
+
+def _demo_folder(stack: ExitStack) -> Path:
+    """Return a temporary folder with the demo page; it goes with the process."""
+    folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="beamfast-")))
+    page = resources.files("beamfast.static").joinpath("demo.html")
+    (folder / "index.html").write_bytes(page.read_bytes())
+    return folder
+
+
+def _announce(path: Path, url: str, *, is_demo: bool, verbose: bool) -> None:
+    if verbose:
+        click.echo(f"PID: {os.getpid()}")
+    what = "a demo page in" if is_demo else "folder"
+    click.echo(f"beamfast {__version__} serves {what} {path}")
+    click.echo(f"Ready at {url}")
+    if is_demo:
+        click.echo(
+            "Open it, then change it from another terminal:\n\n"
+            "  curl -X PUT -H 'Range: selector=#message' "
+            f"-d '<p id=\"message\">Hello</p>' {url}\n"
+            "  curl -X POST -H 'Range: selector=#todo' "
+            f"-d '<li>Buy milk</li>' {url}\n"
+            f"  curl -N -H 'Accept: text/event-stream' {url}\n"
+        )
+    click.echo("Ctrl-C stops.")
+
+
+def _fail_to_bind(bind: str, port: int, error: OSError) -> None:
+    text = f"Cannot listen on {bind} port {port}: {error.strerror or error}."
+    if error.errno == errno.EADDRINUSE:
+        _fail(
+            f"{text}\nStop the other server, or choose another port, such as "
+            f"--port {port + 1}, or --port 0 for any free one.",
+            PORT_IN_USE,
+        )
+    if error.errno in (errno.EACCES, errno.EPERM):
+        text += "\nPorts below 1024 need special permission; try --port 3000."
+    elif error.errno == errno.EADDRNOTAVAIL:
+        text += "\nNo network interface of this machine has that address."
+    _fail(text, FAILURE)
+
+
+def _fail(text: str, code: int) -> Any:
+    click.echo(f"beamfast: {text}", err=True)
+    sys.exit(code)
+
+
+def _log(*, verbose: bool) -> None:
+    """Send log lines to the terminal: what happens, or only what is wrong."""
+    handler = logging.StreamHandler(sys.stdout if verbose else sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("beamfast")
+    logger.handlers[:] = [handler]
+    logger.setLevel(logging.INFO if verbose else logging.WARNING)

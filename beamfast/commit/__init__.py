@@ -1,0 +1,1 @@
+"""The only writer of documents: it orders, stores and publishes their changes."""

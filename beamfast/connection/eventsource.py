@@ -1,0 +1,157 @@
+"""
+EventSource streams: an endless response that Topic publications go out on.
+
+Wire format: WHATWG HTML, section 9.2, by :mod:`beamfast.protocol.eventsource`.
+The body has no framing of its own and ends with the connection, so the bytes of
+a publication are the same for every stream of a lane.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from typing import ClassVar
+
+from beamfast._outbound import Outbound
+from beamfast.connection.heartbeat import OUTSIDE
+from beamfast.connection.service import Service
+from beamfast.http import EventStream, Request
+from beamfast.protocol.eventsource import comment, encode, encode_id, encode_retry
+
+logger = logging.getLogger("beamfast.eventsource")
+
+
+class EventSource(Outbound):
+    """
+    One open event stream; also the asyncio protocol of its transport.
+
+    Attributes:
+        path: canonical path of the request.
+        user: name of the authenticated user, or None.
+        on_close: called once when the stream has ended.
+    """
+
+    takes_resets: ClassVar[bool] = True
+
+    __slots__ = (
+        "_service",
+        "_stream",
+        "bucket",
+        "deadline",
+        "on_close",
+        "path",
+        "user",
+    )
+
+    def __init__(self, request: Request, stream: EventStream, service: Service) -> None:
+        super().__init__()
+        self.path = request.path
+        self.user = request.user
+        self.on_close: Callable[[EventSource], None] | None = None
+        self.deadline = math.inf
+        self.bucket = OUTSIDE
+        self._stream = stream
+        self._service = service
+
+    @staticmethod
+    def frame_item(text: str, version: str, event: str | None) -> bytes:
+        """Return a StreamItem as one event whose id is the document's version."""
+        return encode(text, event=event, id=version)
+
+    def open(self, on_open: Callable[[EventSource], None]) -> None:
+        """Send the reconnection time and let the plugin subscribe."""
+        self.write(encode_retry(self._stream.retry))
+        self._watch(self._stream.ping_interval)
+        try:
+            on_open(self)
+        except Exception:
+            logger.exception("the event stream of %s could not be opened", self.path)
+            self.close()
+
+    def send(
+        self,
+        data: str,
+        *,
+        event: str | None = None,
+        id: str | None = None,
+    ) -> bool:
+        """
+        Send one event to this client alone.
+
+        Args:
+            data: any text; each line becomes a ``data`` field.
+            event: its type, ``message`` for the client when None.
+            id: what the client sends as ``Last-Event-ID`` when it reconnects.
+
+        Returns:
+            False when the stream is closing or closed.
+
+        Raises:
+            ValueError: ``event`` or ``id`` holds a line end, or ``id`` a NUL.
+        """
+        frame = encode(data, event=event, id=id)
+        if self.is_closing:
+            return False
+        self.write(frame)
+        return True
+
+    def send_id(self, version: str) -> None:
+        """Tell the client what to resume from, without an event."""
+        self.write(encode_id(version))
+
+    def close(self, retry: float | None = None) -> None:
+        """
+        End the stream once everything queued is out.
+
+        Args:
+            retry: seconds after which the client shall reconnect.
+        """
+        if self.is_closing:
+            return
+        if retry is not None:
+            self.write(encode_retry(retry))
+        self.close_transport()
+        self._watch(10.0)
+
+    def drain(self) -> None:
+        """End the stream because the server stops; the client comes back."""
+        self.close(self._stream.retry)
+
+    def on_overflow(self) -> None:
+        """The client does not keep up: end the stream, it reconnects and resumes."""
+        logger.warning("the event stream of %s is too slow, closed", self.path)
+        self.abort()
+
+    def on_deadline(self, now: float) -> None:
+        """Keep proxies awake, or give up a close that takes too long."""
+        if self.is_closing:
+            self.abort()
+            return
+        self.write(comment())
+        self._watch(self._stream.ping_interval)
+
+    def _watch(self, seconds: float) -> None:
+        heartbeat = self._service.heartbeat
+        heartbeat.watch(self, heartbeat.time() + seconds)
+
+    # The transport's side; the write half is inherited.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport was open already when it was handed over."""
+
+    def data_received(self, data: bytes) -> None:
+        """Ignore it: the request is complete and no other one can be answered."""
+
+    def eof_received(self) -> bool:
+        """The client is gone: close."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave every topic and tell the plugin."""
+        super().connection_lost(exc)
+        self._service.heartbeat.forget(self)
+        callback, self.on_close = self.on_close, None
+        if callback is not None:
+            callback(self)

@@ -1,0 +1,133 @@
+"""
+The start of an answer: its head, and what takes the connection over after it.
+
+A response carries what a plugin decided; here come the fields that only the
+connection knows: length, date, whether it stays open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+from typing import Any
+
+from beamfast.connection.eventsource import EventSource
+from beamfast.connection.exchange import Exchange
+from beamfast.connection.service import Service
+from beamfast.connection.websocket import WebSocket
+from beamfast.http import Request, Response
+from beamfast.protocol.handshake import server_handshake
+from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
+
+
+def head(
+    service: Service, exchange: Exchange, response: Response, length: int | None = None
+) -> bytes:
+    """
+    Return status line and header fields.
+
+    Args:
+        service: names the server, knows the date.
+        exchange: that is answered; says whether the connection stays open.
+        response: gets the missing fields.
+        length: of the body in bytes, None when it is not known or there is none.
+    """
+    headers = response.headers
+    status = response.status
+    # 101, 204 and 304 have no body to measure (RFC 9110, 8.6).
+    if (
+        length is not None
+        and status not in (101, 204, 304)
+        and "content-length" not in headers
+    ):
+        headers.add("Content-Length", str(length))
+    if "date" not in headers:
+        headers.add("Date", service.date())
+    if service.server and "server" not in headers:
+        headers.add("Server", service.server)
+    if status != 101:
+        if not exchange.keep_alive:
+            headers.set("Connection", "close")
+        elif exchange.request.http_version == "1.0":
+            headers.set("Connection", "keep-alive")
+    return response_head(status, headers)
+
+
+def is_bare(request: Request, response: Response) -> bool:
+    """Tell whether the answer ends with its head (RFC 9110, 6.4.1)."""
+    return request.method == "HEAD" or response.status in (204, 304)
+
+
+async def pieces(
+    service: Service, exchange: Exchange, response: Response, body: AsyncIterable[bytes]
+) -> AsyncGenerator[bytes, None]:
+    """
+    Yield the head, then ``body`` as it comes, framed as the client can read it.
+
+    Raises:
+        ValueError: the body has not the length that the head announced.
+    """
+    headers = response.headers
+    if is_bare(exchange.request, response):
+        yield head(service, exchange, response)
+        return
+    announced = headers.get("content-length")
+    is_chunked = announced is None
+    if is_chunked and exchange.request.http_version == "1.0":
+        # HTTP/1.0 knows no chunks; the end of the connection ends the body.
+        is_chunked = exchange.keep_alive = False
+    elif is_chunked:
+        headers.set("Transfer-Encoding", "chunked")
+    yield head(service, exchange, response)
+    sent = 0
+    async for piece in body:
+        sent += len(piece)
+        if announced is not None and sent > int(announced):
+            # More would be read as the start of the next response.
+            raise ValueError(f"the body is longer than {announced} bytes")
+        yield chunk(piece) if is_chunked else piece
+    if announced is not None and sent < int(announced):
+        raise ValueError(f"the body ended after {sent} of {announced} bytes")
+    if is_chunked:
+        yield LAST_CHUNK
+
+
+def become_websocket(
+    transport: Any, service: Service, exchange: Exchange, response: Response
+) -> WebSocket:
+    """
+    Answer 101 and put a WebSocket on the transport.
+
+    Raises:
+        HandshakeError: the request asks for what cannot be spoken; nothing
+            was written.
+    """
+    upgrade = response.upgrade
+    assert upgrade is not None
+    request = exchange.request
+    for name, value in server_handshake(request, subprotocol=upgrade.subprotocol):
+        response.headers.set(name, value)
+    transport.write(head(service, exchange, response))
+    websocket = WebSocket.of_request(request, upgrade, service)
+    transport.set_protocol(websocket)
+    websocket.attach(transport, service.registry.state)
+    websocket.open(upgrade.on_open)
+    return websocket
+
+
+def become_event_source(
+    transport: Any, service: Service, exchange: Exchange, response: Response
+) -> EventSource:
+    """Answer with the head of an event stream and put it on the transport."""
+    stream = response.stream
+    assert stream is not None
+    headers = response.headers
+    headers.set("Content-Type", "text/event-stream; charset=utf-8")
+    headers.set("Cache-Control", "no-cache, no-store")
+    headers.set("X-Accel-Buffering", "no")
+    exchange.keep_alive = False
+    transport.write(head(service, exchange, response))
+    source = EventSource(exchange.request, stream, service)
+    transport.set_protocol(source)
+    source.attach(transport, service.registry.state)
+    source.open(stream.on_open)
+    return source

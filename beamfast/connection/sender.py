@@ -1,0 +1,105 @@
+"""
+The write side of an HTTP connection: answers on their way to a client.
+
+An answer is one write, or a task that waits whenever the client is slow. A
+client may be as slow as it likes while it reads at all; one that stopped is
+found by looking twice at what the transport still holds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from beamfast.connection import reply
+from beamfast.connection.exchange import Exchange
+from beamfast.connection.service import Service
+from beamfast.http import Response
+
+logger = logging.getLogger("beamfast.connection")
+
+
+class Sender:
+    """
+    What goes out on one connection.
+
+    Args:
+        service: what all connections share.
+        on_sent: called with each exchange whose answer is out.
+    """
+
+    __slots__ = ("_drained", "_on_sent", "_service", "_task", "_transport", "_unsent")
+
+    def __init__(self, service: Service, on_sent: Callable[[Exchange], None]) -> None:
+        self._service = service
+        self._on_sent = on_sent
+        self._transport: Any = None
+        self._drained: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unsent = 0
+
+    @property
+    def is_full(self) -> bool:
+        """True while the client has to read before more may be written."""
+        return self._drained is not None
+
+    def attach(self, transport: Any) -> None:
+        """Say where to write."""
+        self._transport = transport
+
+    def pause(self) -> None:
+        """The transport holds too much."""
+        if self._drained is None:
+            self._drained = self._service.loop.create_future()
+
+    def resume(self) -> None:
+        """The transport has room again."""
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    def is_moving(self) -> bool:
+        """Tell whether something waits for the client and less than before."""
+        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
+        return 0 < self._unsent != before
+
+    def send(self, exchange: Exchange, response: Response) -> None:
+        """Write the answer, now or as it comes."""
+        body = response.body
+        if isinstance(body, bytes):
+            start = reply.head(self._service, exchange, response, len(body))
+            bare = reply.is_bare(exchange.request, response)
+            self._transport.write(start if bare else start + body)
+            self._on_sent(exchange)
+        else:
+            self._task = self._service.loop.create_task(
+                self._stream(exchange, response, body)
+            )
+
+    async def _stream(
+        self, exchange: Exchange, response: Response, body: AsyncIterable[bytes]
+    ) -> None:
+        pieces = reply.pieces(self._service, exchange, response, body)
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    self._transport.write(piece)
+                    if self._drained is not None:
+                        await self._drained
+        except Exception:
+            # The status is out already: a cut body is the only honest answer.
+            logger.exception("the body for %r broke off", exchange.request)
+            self._transport.abort()
+        else:
+            self._on_sent(exchange)
+        finally:
+            self._task = None
+
+    def stop(self) -> None:
+        """Send nothing more: the client is gone."""
+        self.resume()
+        if self._task is not None:
+            self._task.cancel()

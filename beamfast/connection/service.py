@@ -1,0 +1,65 @@
+"""What all connections of a process share: the application, limits, clocks, topics."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from email.utils import formatdate
+
+from beamfast._fanout import TopicRegistry
+from beamfast.connection.heartbeat import Heartbeat
+from beamfast.http import Request, Response
+from beamfast.protocol.http11 import Limits
+
+#: What the server does with a request; never raises.
+Application = Callable[[Request], Response | Awaitable[Response]]
+
+
+class Service:
+    """
+    What all connections of a process share.
+
+    Args:
+        application: answers requests.
+        loop: of this process.
+        registry: topics, whose state the sockets' write side uses.
+        server: value of the ``Server`` field, empty for none.
+        limits: of request heads and bodies.
+        head_timeout: seconds for a request head to arrive.
+        body_timeout: seconds without a byte of an expected body.
+        idle_timeout: seconds that a kept-alive connection may be silent.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        loop: asyncio.AbstractEventLoop,
+        registry: TopicRegistry,
+        *,
+        server: str = "",
+        limits: Limits | None = None,
+        head_timeout: float = 10.0,
+        body_timeout: float = 30.0,
+        idle_timeout: float = 75.0,
+    ) -> None:
+        self.application = application
+        self.loop = loop
+        self.registry = registry
+        self.heartbeat = Heartbeat(loop)
+        self.server = server
+        self.limits = limits or Limits()
+        self.head_timeout = head_timeout
+        self.body_timeout = body_timeout
+        self.idle_timeout = idle_timeout
+        self.is_draining = False
+        self._second = 0
+        self._date = ""
+
+    def date(self) -> str:
+        """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self._date = formatdate(second, usegmt=True)
+        return self._date

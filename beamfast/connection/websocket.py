@@ -1,0 +1,249 @@
+"""
+WebSocket connections: the driver on a transport, and the subscriber of topics.
+
+One object per connection: the write half is :class:`beamfast._outbound.Outbound`,
+the protocol rules are :class:`beamfast.protocol.rfc6455.Rfc6455Driver`. Of the
+request only path and user stay. Messages reach ``on_message``, set while the
+connection opens, or are checked and dropped when nobody set it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Callable
+from typing import ClassVar, Final, Self
+
+from beamfast._frames import build_frame
+from beamfast._outbound import Outbound
+from beamfast.connection.heartbeat import OUTSIDE
+from beamfast.connection.service import Service
+from beamfast.errors import CloseCode
+from beamfast.http import Request, Upgrade
+from beamfast.protocol.events import Pong
+from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
+
+TEXT: Final = 1
+
+#: Seconds for the closing handshake and the last bytes; then the socket is cut.
+CLOSE_TIMEOUT: Final = 10.0
+#: Seconds for a peer that is too slow to read its close frame.
+OVERFLOW_TIMEOUT: Final = 1.0
+
+logger = logging.getLogger("beamfast.websocket")
+
+
+class WebSocket(Outbound):
+    """
+    One open WebSocket; also the asyncio protocol of its transport.
+
+    Attributes:
+        path: canonical path of the request.
+        user: name of the authenticated user, or None.
+        on_message: called with each message, ``str`` or ``bytes``; fixed when
+            the connection has opened.
+        on_close: called once with code and reason when the connection is gone.
+    """
+
+    takes_resets: ClassVar[bool] = False
+
+    __slots__ = (
+        "_awaits_pong",
+        "_driver",
+        "_service",
+        "_upgrade",
+        "bucket",
+        "deadline",
+        "on_close",
+        "on_message",
+        "path",
+        "user",
+    )
+
+    def __init__(
+        self, driver: Rfc6455Driver, path: str, upgrade: Upgrade, service: Service
+    ) -> None:
+        super().__init__()
+        self.path = path
+        self.user: str | None = None
+        self.on_message: Callable[[str | bytes], object] | None = None
+        self.on_close: Callable[[WebSocket, int, str], None] | None = None
+        self.deadline = math.inf
+        self.bucket = OUTSIDE
+        self._driver = driver
+        self._upgrade = upgrade
+        self._service = service
+        self._awaits_pong = False
+
+    @classmethod
+    def of_request(cls, request: Request, upgrade: Upgrade, service: Service) -> Self:
+        """Return the socket that follows the 101 for ``request``."""
+        driver = Rfc6455Driver(
+            Side.SERVER, max_size=upgrade.max_size, subprotocol=upgrade.subprotocol
+        )
+        websocket = cls(driver, request.path, upgrade, service)
+        websocket.user = request.user
+        return websocket
+
+    @staticmethod
+    def frame_item(text: str, version: str, event: str | None) -> bytes:
+        """Return a StreamItem as one text frame; a plain socket has no versions."""
+        return build_frame(TEXT, text)
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands (RFC 6455, 4.1, 7.1)."""
+        return self._driver.state
+
+    @property
+    def subprotocol(self) -> str | None:
+        """The negotiated subprotocol (RFC 6455, 1.9)."""
+        return self._driver.subprotocol
+
+    def open(self, on_open: Callable[[WebSocket], object]) -> None:
+        """Let the plugin set its callbacks and subscribe."""
+        self._watch_pings()
+        try:
+            on_open(self)
+        except Exception:
+            logger.exception("the WebSocket of %s could not be opened", self.path)
+            self._driver.fail(CloseCode.INTERNAL_ERROR, "internal error")
+            self._flush()
+        self._driver.deliver = self.on_message
+
+    def send(self, message: str | bytes) -> bool:
+        """
+        Queue one message for this peer alone.
+
+        Args:
+            message: a str goes out as text, bytes as binary.
+
+        Returns:
+            False when the connection is closing or closed.
+
+        Raises:
+            ValueError: a str that has no UTF-8 form.
+        """
+        if isinstance(message, str):
+            accepted = self._driver.send_text(message)
+        else:
+            accepted = self._driver.send_binary(message)
+        self._flush()
+        return accepted
+
+    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bool:
+        """
+        Start the closing handshake (RFC 6455, 7.1.2).
+
+        Args:
+            code: that an application may send.
+            reason: at most 123 bytes of UTF-8.
+
+        Returns:
+            False when the connection is closing or closed already.
+
+        Raises:
+            ValueError: the code may not be sent, or the reason is too long.
+        """
+        sent = self._driver.send_close(code, reason)
+        self._flush()
+        if sent:
+            self._watch(CLOSE_TIMEOUT)
+        return sent
+
+    def drain(self) -> None:
+        """Say that the server stops (RFC 6455, 7.4.1, code 1001)."""
+        self.close(CloseCode.GOING_AWAY, "server stops")
+
+    def on_overflow(self) -> None:
+        """The peer does not keep up: drop its queue and close with 1013."""
+        logger.warning("the WebSocket of %s is too slow, closed", self.path)
+        self.drop_queue()
+        self._driver.fail(CloseCode.TRY_AGAIN_LATER, "too slow")
+        self._flush()
+        self._watch(OVERFLOW_TIMEOUT)
+
+    def on_deadline(self, now: float) -> None:
+        """Send a ping, miss a pong, or give up a close that takes too long."""
+        if self._driver.state is not State.OPEN:
+            self.abort()
+        elif self._awaits_pong:
+            self._driver.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            self._flush()
+            self._watch(OVERFLOW_TIMEOUT)
+        else:
+            self._awaits_pong = True
+            self._driver.send_ping()
+            self._flush()
+            self._watch(self._upgrade.ping_timeout)
+
+    # The transport's side; the write half is inherited.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport was open already when it was handed over."""
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the driver; replies of one read leave in one send."""
+        self.cork()
+        try:
+            self._driver.receive_data(data)
+        except Exception:
+            # A callback of the application; the peer learns no more than that.
+            logger.exception("a callback of the WebSocket of %s failed", self.path)
+            self._driver.fail(CloseCode.INTERNAL_ERROR, "internal error")
+        finally:
+            self._flush()
+            self.uncork()
+
+    def eof_received(self) -> bool:
+        """The peer will send nothing more: close our side too."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave every topic, free what is held, tell the plugin."""
+        super().connection_lost(exc)
+        self._service.heartbeat.forget(self)
+        self._driver.receive_eof()
+        callback, self.on_close = self.on_close, None
+        self.on_message = None
+        if callback is not None:
+            code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
+            callback(self, code, self._driver.close_reason)
+
+    # Between driver and socket.
+
+    def _flush(self) -> None:
+        """Write what the driver has to say, and close when it says so."""
+        pieces = self._driver.data_to_send()
+        if pieces and self._driver.state is not State.OPEN:
+            # The last piece is the close frame, which nothing may follow, not
+            # even what topics publish (RFC 6455, 5.5.1).
+            close_frame = pieces.pop()
+            for piece in pieces:
+                self.write(piece)
+            self.write_last(close_frame)
+        else:
+            for piece in pieces:
+                self.write(piece)
+        self._take_events()
+        if self._driver.close_expected() and not self.is_closing:
+            self.close_transport()
+            self._watch(CLOSE_TIMEOUT)
+
+    def _take_events(self) -> None:
+        for event in self._driver.events_received():
+            if isinstance(event, Pong):
+                self._awaits_pong = False
+                self._watch_pings()
+
+    def _watch_pings(self) -> None:
+        interval = self._upgrade.ping_interval
+        if interval:
+            self._watch(interval)
+        else:
+            self._service.heartbeat.watch(self)
+
+    def _watch(self, seconds: float) -> None:
+        heartbeat = self._service.heartbeat
+        heartbeat.watch(self, heartbeat.time() + seconds)

@@ -1,0 +1,202 @@
+"""
+What may happen to a document, and the journal entry that records it.
+
+Four kinds: an edit of one element, the whole file replaced, bytes appended, the
+file removed. Each turns one snapshot into the next; storing and publishing is
+the business of :mod:`beamfast.commit`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from beamfast.documents.document import Document
+from beamfast.documents.edit import Edit, Kind, Operation, apply
+from beamfast.entry import Entry, Splice, Version
+from beamfast.errors import DocumentNotFound, TooLarge
+
+
+@dataclass(frozen=True, slots=True)
+class ElementEdit:
+    """Edit one element; ``method`` is the HTTP method that viewers are told."""
+
+    operation: Operation
+    method: str
+
+    @property
+    def size(self) -> int:
+        """Bytes that this change holds while it waits."""
+        return len(self.operation.content)
+
+
+@dataclass(frozen=True, slots=True)
+class Replacement:
+    """The whole file becomes ``data``; ``method`` is ``file`` or ``import``."""
+
+    data: bytes
+    method: str = "file"
+
+    @property
+    def size(self) -> int:
+        """Bytes that this change holds while it waits."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Appending:
+    """``data`` goes behind the last byte of the file, which may be missing."""
+
+    data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes that this change holds while it waits."""
+        return len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """The file is removed."""
+
+    size: int = 0
+
+
+Change = ElementEdit | Replacement | Appending | Removal
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """
+    Who asked for a change, and how.
+
+    Attributes:
+        url: path as the writer spelled it, decoded.
+        user: name, or empty.
+        operation_id: unique name of the change, or empty.
+        time: milliseconds since the epoch.
+    """
+
+    url: str
+    user: str = ""
+    operation_id: str = ""
+    time: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """
+    A change carried out in memory.
+
+    Attributes:
+        document: the next snapshot; None when the file is removed.
+        version: of the change, also where there is no document any more.
+        entry: what the journal gets.
+        event: the bytes of ``entry``, which ``version`` was computed from.
+        edit: for an element, what the answer is made of.
+        is_new: there was no such file before.
+    """
+
+    document: Document | None
+    version: Version
+    entry: Entry
+    event: bytes
+    edit: Edit | None = None
+    is_new: bool = False
+
+
+def carry_out(
+    change: Change,
+    document: Document | None,
+    base: Version,
+    origin: Origin,
+    *,
+    edit_limit: int,
+) -> Outcome:
+    """
+    Apply ``change`` to ``document``, which stays as it is.
+
+    Args:
+        change: what to do.
+        document: the present snapshot; None when there is no file.
+        base: version of the snapshot, or of the removal that led to None.
+        origin: goes into the entry.
+        edit_limit: bytes; a larger document takes no element edit.
+
+    Raises:
+        DocumentError: the change cannot be done; nothing has happened.
+    """
+    if isinstance(change, ElementEdit):
+        return _edit_element(change, document, base, origin, edit_limit)
+    before = None if document is None else document.source
+    length = len(before or b"")
+    if isinstance(change, Removal):
+        if before is None:
+            raise DocumentNotFound("File not found")
+        return _whole(None, "gone", base, origin, Splice(0, length, b""), before)
+    if isinstance(change, Replacement):
+        splice = Splice(0, length, change.data)
+        return _whole(change.data, change.method, base, origin, splice, before)
+    after = (before or b"") + change.data
+    return _whole(after, "append", base, origin, Splice(length, 0, change.data), before)
+
+
+def _edit_element(
+    change: ElementEdit,
+    document: Document | None,
+    base: Version,
+    origin: Origin,
+    edit_limit: int,
+) -> Outcome:
+    if document is None:
+        raise DocumentNotFound("File not found")
+    if len(document.source) > edit_limit:
+        raise TooLarge("The document is too large to be edited by selector")
+    edit = apply(document, change.operation)
+    entry = Entry(
+        method=change.method,
+        url=origin.url,
+        selector=change.operation.selector.text,
+        content=edit.content,
+        wrapper=edit.wrapper,
+        attributes=edit.attributes,
+        position=edit.position,
+        count=edit.count,
+        splices=edit.splices,
+        length_before=len(document.source),
+        length_after=len(edit.source),
+        user=origin.user,
+        operation_id=origin.operation_id,
+        time=origin.time,
+    )
+    event = entry.event()
+    version = base.next(event)
+    return Outcome(edit.document(version), version, entry, event, edit)
+
+
+def _whole(
+    after: bytes | None,
+    method: str,
+    base: Version,
+    origin: Origin,
+    splice: Splice,
+    before: bytes | None,
+) -> Outcome:
+    entry = Entry(
+        method=method,
+        url=origin.url,
+        splices=(splice,),
+        length_before=len(before or b""),
+        length_after=len(after or b""),
+        user=origin.user,
+        operation_id=origin.operation_id,
+        time=origin.time,
+    )
+    event = entry.event()
+    version = base.next(event)
+    document = None if after is None else Document(after, version)
+    return Outcome(document, version, entry, event, is_new=before is None)
+
+
+def operation_for(method: str) -> Kind:
+    """Return what ``PUT``, ``POST`` or ``DELETE`` does to a selected element."""
+    return {"PUT": Kind.REPLACE, "POST": Kind.APPEND, "DELETE": Kind.DELETE}[method]

@@ -1,0 +1,231 @@
+"""
+The pipeline of one host: which plugin answers, and who looks at the answer.
+
+A request goes through the plugins in configured order until one answers (the
+request phase); the response then goes through all of them in the same order
+(the response phase). Methods are plain or ``async``: plain ones are called
+straight through, and a task is made only from the first awaitable on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
+
+from beamfast.commit.committer import Committer
+from beamfast.documents.store import DocumentStore
+from beamfast.errors import DocumentError, HandshakeError, RequestError
+from beamfast.http import Request, Response
+from beamfast.pubsub.hub import Hub
+
+logger = logging.getLogger("beamfast.pipeline")
+
+METHODS: Final = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
+
+OptionsT = TypeVar("OptionsT")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """
+    What a plugin works with; one per host, shared by all its plugins.
+
+    Attributes:
+        store: the documents of the host, for reading.
+        committer: the only writer of documents, and who they are published by.
+        hub: topics of this process.
+        host_names: names the host answers to.
+        allowed_origins: foreign origins that may connect and write.
+    """
+
+    store: DocumentStore
+    committer: Committer
+    hub: Hub
+    host_names: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = ()
+
+
+class Plugin(Generic[OptionsT]):
+    """
+    One concern of a host. Constructing it has no effects.
+
+    Subclasses give their options as the type parameter, a frozen dataclass,
+    and override one or both methods; a method that is not overridden costs
+    nothing. Neither may keep the request.
+
+    Args:
+        options: an instance of the type parameter; its defaults when None.
+    """
+
+    name: ClassVar[str]
+    options_type: ClassVar[type[Any]]
+
+    def __init__(self, options: OptionsT | None = None) -> None:
+        self.options: OptionsT = self.options_type() if options is None else options
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            if getattr(base, "__origin__", None) is Plugin:
+                cls.options_type = get_args(base)[0]
+
+    def handle_request(
+        self, request: Request, context: Context
+    ) -> Response | Awaitable[Response | None] | None:
+        """Answer the request, or return None to leave it to the next plugin."""
+        return None
+
+    def handle_response(
+        self, request: Request, response: Response, context: Context
+    ) -> Response | Awaitable[Response | None] | None:
+        """Change ``response`` in place, return another one, or return None."""
+        return None
+
+    def start(self, context: Context) -> None:
+        """Begin work that lasts as long as the host; called once, on the loop."""
+
+    def stop(self) -> None:
+        """Flush and free what :meth:`start` began."""
+
+
+RequestMethod = Callable[
+    [Request, Context], Response | Awaitable[Response | None] | None
+]
+ResponseMethod = Callable[
+    [Request, Response, Context], Response | Awaitable[Response | None] | None
+]
+
+
+class Pipeline:
+    """
+    The compiled plugin lists of one host.
+
+    Args:
+        plugins: in configured order.
+        context: handed to each call.
+    """
+
+    def __init__(self, plugins: Sequence[Plugin[Any]], context: Context) -> None:
+        self.plugins = tuple(plugins)
+        self.context = context
+        self._request_phase: tuple[RequestMethod, ...] = tuple(
+            plugin.handle_request
+            for plugin in plugins
+            if type(plugin).handle_request is not Plugin.handle_request
+        )
+        self._response_phase: tuple[ResponseMethod, ...] = tuple(
+            plugin.handle_response
+            for plugin in plugins
+            if type(plugin).handle_response is not Plugin.handle_response
+        )
+
+    def start(self) -> None:
+        """Start every plugin, in order."""
+        for plugin in self.plugins:
+            plugin.start(self.context)
+
+    def stop(self) -> None:
+        """Stop every plugin; one that fails does not keep the others running."""
+        for plugin in self.plugins:
+            try:
+                plugin.stop()
+            except Exception:
+                logger.exception("plugin %s could not be stopped", plugin.name)
+
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        """
+        Return the response, or an awaitable of it from the first ``async`` plugin on.
+
+        Never raises: what a plugin raises becomes a response.
+        """
+        context = self.context
+        for index, method in enumerate(self._request_phase):
+            try:
+                answer = method(request, context)
+            except Exception as error:
+                return self.answer(request, response_to(error, request))
+            if answer is None:
+                continue
+            if isinstance(answer, Response):
+                return self.answer(request, answer)
+            return self._go_on(request, answer, index + 1)
+        return self.answer(request, unanswered(request))
+
+    async def _go_on(
+        self, request: Request, pending: Awaitable[Response | None], index: int
+    ) -> Response:
+        """Finish a request phase of which the plugin before ``index`` waits."""
+        try:
+            answer = await pending
+            for method in self._request_phase[index:]:
+                if answer is not None:
+                    break
+                later = method(request, self.context)
+                if isinstance(later, Response) or later is None:
+                    answer = later
+                else:
+                    answer = await later
+        except Exception as error:
+            answer = response_to(error, request)
+        done = self.answer(request, answer or unanswered(request))
+        return done if isinstance(done, Response) else await done
+
+    def answer(
+        self, request: Request, response: Response, index: int = 0
+    ) -> Response | Awaitable[Response]:
+        """Take ``response`` through the response phase, from plugin ``index`` on."""
+        phase = self._response_phase
+        while index < len(phase):
+            try:
+                changed = phase[index](request, response, self.context)
+            except Exception:
+                logger.exception("response phase of %r failed", request)
+                changed = None
+            index += 1
+            if isinstance(changed, Response):
+                response = changed
+            elif changed is not None:
+                return self._wait_response(request, response, changed, index)
+        return response
+
+    async def _wait_response(
+        self,
+        request: Request,
+        response: Response,
+        pending: Awaitable[Response | None],
+        index: int,
+    ) -> Response:
+        try:
+            response = await pending or response
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            logger.exception("response phase of %r failed", request)
+        done = self.answer(request, response, index)
+        return await done if inspect.isawaitable(done) else done
+
+
+def response_to(error: Exception, request: Request) -> Response:
+    """Return the response that ``error`` asks for; an unforeseen one is logged."""
+    if isinstance(error, DocumentError):
+        headers = [("X-Beamfast-Error", error.code)]
+        if error.status == 503:
+            headers.append(("Retry-After", "1"))
+        return Response(error.status, str(error), headers=headers)
+    if isinstance(error, RequestError):
+        return Response(error.status, str(error))
+    if isinstance(error, HandshakeError):
+        return Response(error.status, str(error), headers=error.headers)
+    logger.error("%r failed", request, exc_info=error)
+    return Response(500, "Internal server error")
+
+
+def unanswered(request: Request) -> Response:
+    """Return what the core says when no plugin answered."""
+    if request.method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
+        return Response(404, "File not found")
+    return Response(405, "Method not allowed", headers=[("Allow", METHODS)])

@@ -1,0 +1,131 @@
+"""
+One line per answer, in the common, combined or JSON form.
+
+Configure it last, so that it sees the final status. A log file that cannot be
+written falls back to standard output and never breaks serving.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal, TextIO
+
+from beamfast.http import Request, Response
+from beamfast.pipeline import Context, Plugin
+
+logger = logging.getLogger("beamfast.access_log")
+
+_ESCAPES: Final = {
+    code: f"\\x{code:02x}" for code in (*range(0x20), 0x22, 0x5C, *range(0x7F, 0xA0))
+}
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of the access-log plugin.
+
+    Attributes:
+        log_file: path, also as ``file://`` URL; standard output when empty.
+        format: ``common``, ``combined`` or ``json``.
+        buffer_size: lines kept before they are written.
+    """
+
+    log_file: str = ""
+    format: Literal["common", "combined", "json"] = "common"
+    buffer_size: int = 1
+
+
+class AccessLog(Plugin[Options]):
+    """Write one line for every response, upgrades included."""
+
+    name = "access-log"
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        self._lines: list[str] = []
+        self._file: TextIO | None = None
+        self._second = 0
+        self._stamp = ""
+
+    def start(self, context: Context) -> None:
+        """Open the log file."""
+        name = self.options.log_file.removeprefix("file://")
+        if not name:
+            return
+        path = Path(name)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8")
+        except OSError as error:
+            logger.warning("access log %s: %s; using standard output", path, error)
+
+    def stop(self) -> None:
+        """Write what is buffered and close the file."""
+        self._write()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def handle_response(
+        self, request: Request, response: Response, context: Context
+    ) -> None:
+        """Note the answer."""
+        self._lines.append(self._line(request, response))
+        if len(self._lines) >= self.options.buffer_size:
+            self._write()
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        if not lines:
+            return
+        target = sys.stdout if self._file is None else self._file
+        try:
+            target.write("\n".join(lines) + "\n")
+            target.flush()
+        except (OSError, ValueError) as error:
+            logger.warning("access log: %s", error)
+            self._file = None
+
+    def _line(self, request: Request, response: Response) -> str:
+        size = len(response.body) if isinstance(response.body, bytes) else 0
+        if request.method == "HEAD":
+            size = 0
+        referer = request.headers.get("referer", "-") or "-"
+        agent = request.headers.get("user-agent", "-") or "-"
+        now = time.time()
+        if self.options.format == "json":
+            return json.dumps(
+                {
+                    "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+                    "remote_ip": request.remote_addr,
+                    "user": request.user,
+                    "method": request.method,
+                    "uri": request.target,
+                    "version": f"HTTP/{request.http_version}",
+                    "status": response.status,
+                    "size": size,
+                    "user_agent": agent,
+                    "referer": referer,
+                    "request_time_ms": round(
+                        (time.monotonic() - request.started) * 1000, 3
+                    ),
+                }
+            )
+        if int(now) != self._second:
+            self._second = int(now)
+            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
+        user = (request.user or "-").translate(_ESCAPES)
+        line = (
+            f"{request.remote_addr} - {user} [{self._stamp}] "
+            f'"{request.method} {request.target.translate(_ESCAPES)} '
+            f'HTTP/{request.http_version}" {response.status} {size}'
+        )
+        if self.options.format == "combined":
+            line += f' "{referer.translate(_ESCAPES)}" "{agent.translate(_ESCAPES)}"'
+        return line

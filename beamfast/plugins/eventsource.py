@@ -1,0 +1,77 @@
+"""
+Live documents over EventSource: ``Accept: text/event-stream`` on a page.
+
+The same items as over WebSocket, each with the document's version as its id.
+The stream begins with an id without data, so that a client which never
+received an item knows what it has seen.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from beamfast.documents.store import Location
+from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.http import EventStream, Request, Response
+from beamfast.pipeline import Context, Plugin
+from beamfast.protocol.handshake import origin_allowed
+
+logger = logging.getLogger("beamfast.eventsource")
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of the eventsource plugin.
+
+    Attributes:
+        stream_item: itemtype of the items: ``schema``, ``legacy``, or ``auto``.
+        allowed_origins: foreign origins that may connect, beside the host's own.
+        retry: seconds that a client waits before it reconnects.
+        ping_interval: seconds between comments.
+    """
+
+    stream_item: Literal["auto", "schema", "legacy"] = "auto"
+    allowed_origins: tuple[str, ...] = ()
+    retry: float = 5.0
+    ping_interval: float = 15.0
+
+
+class EventSourcePlugin(Plugin[Options]):
+    """Answer requests for an event stream, subscribe it to its document."""
+
+    name = "eventsource"
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        legacy = self.options.stream_item == "legacy"
+        self._itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
+
+    def handle_request(self, request: Request, context: Context) -> Response | None:
+        """Return an endless response for a GET that accepts one."""
+        if request.method != "GET" or not request.accepts_event_stream:
+            return None
+        allowed = (*self.options.allowed_origins, *context.allowed_origins)
+        if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
+            return Response(403, "Origin not allowed")
+        location = context.store.resolve(request.path)
+        stream = EventStream(
+            partial(self._open, context, location),
+            retry=self.options.retry,
+            ping_interval=self.options.ping_interval,
+        )
+        return Response(200, stream=stream)
+
+    def _open(self, context: Context, location: Location, source: Any) -> None:
+        logger.info("[eventsource] connect %s", location.key)
+        source.on_close = partial(self._close, location.key)
+        # Version and subscription in one step of the loop: no edit in between.
+        source.send_id(str(context.committer.version(location)))
+        context.committer.subscribe(source, location, self._itemtype)
+        logger.info("[eventsource] subscribe %s", location.key)
+
+    def _close(self, key: str, source: Any) -> None:
+        logger.info("[eventsource] clean-up %s", key)

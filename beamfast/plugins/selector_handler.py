@@ -1,0 +1,162 @@
+"""
+Elements by ``Range: selector=...``: GET returns them, PUT, POST and DELETE edit.
+
+An edit is handed to the committer, which answers when it is durable and every
+viewer has been sent it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Final
+
+from beamfast.documents.change import ElementEdit, operation_for
+from beamfast.documents.document import Document
+from beamfast.documents.edit import Operation
+from beamfast.documents.selector import NO_MATCH, Selector, range_selector
+from beamfast.documents.store import Location
+from beamfast.errors import (
+    DocumentError,
+    DocumentNotFound,
+    NoElementMatched,
+    SelectorError,
+    TooLarge,
+)
+from beamfast.http import Request, Response
+from beamfast.pipeline import Context, Plugin
+from beamfast.protocol.conditional import Conditions
+
+ALLOW: Final = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
+METHODS: Final = frozenset(ALLOW.split(", "))
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of the selector-handler plugin.
+
+    Attributes:
+        body_limit: bytes of a fragment; above it 413.
+        invalid_selector_status: for empty and invalid selectors, 404 or 400.
+    """
+
+    body_limit: int = 2**20
+    invalid_selector_status: int = 404
+
+
+class SelectorHandler(Plugin[Options]):
+    """Answer every request whose ``Range`` names a selector."""
+
+    name = "selector-handler"
+
+    def handle_request(
+        self, request: Request, context: Context
+    ) -> Response | Awaitable[Response] | None:
+        """Answer from the snapshot in memory, or wait for the committer."""
+        ranges = request.headers.get_all("range")
+        if not ranges:
+            return None
+        try:
+            selector = range_selector(ranges)
+        except SelectorError as error:
+            return self._refuse_selector(error, request, context)
+        if selector is None:
+            return None
+        if request.method not in METHODS:
+            return Response(
+                405,
+                "Method not allowed for selector operations",
+                headers=[("Allow", ALLOW)],
+            )
+        if request.method == "OPTIONS":
+            return Response(
+                200, headers=[("Allow", ALLOW), ("Accept-Ranges", "selector")]
+            )
+        location = context.store.resolve(request.path)
+        if not location.exists:
+            raise DocumentNotFound("File not found")
+        if not location.is_html:
+            return _not_html(selector.content_range())
+        if request.method in ("GET", "HEAD"):
+            document = context.committer.peek(location)
+            if document is not None:
+                return _selected(request, document, selector, context)
+            return _wait_selected(request, location, selector, context)
+        return self._edit(request, location, selector, context)
+
+    def _refuse_selector(
+        self, error: SelectorError, request: Request, context: Context
+    ) -> Response:
+        """Answer a bad selector, unless the path itself is the greater problem."""
+        location = context.store.resolve(request.path)
+        if not location.exists:
+            raise DocumentNotFound("File not found")
+        if not location.is_html:
+            return _not_html("selector")
+        if error.status == 404:
+            error.status = self.options.invalid_selector_status
+        raise error
+
+    async def _edit(
+        self, request: Request, location: Location, selector: Selector, context: Context
+    ) -> Response:
+        """Read the fragment, have it committed, answer with what is there now."""
+        body = b""
+        if request.method != "DELETE":
+            body = await request.body(self.options.body_limit)
+            try:
+                body.decode()
+            except UnicodeDecodeError:
+                raise DocumentError("Invalid request body", code="bad-body") from None
+        operation = Operation(operation_for(request.method), selector, body)
+        outcome = await context.committer.commit(
+            location,
+            ElementEdit(operation, request.method),
+            url=request.url,
+            user=request.user or "",
+            conditions=Conditions.from_headers(request.headers),
+        )
+        edit = outcome.edit
+        assert edit is not None
+        headers = [("ETag", f'"{outcome.version}"'), ("Beam-Edit", edit.level)]
+        if request.method == "DELETE":
+            return Response(204, headers=headers)
+        headers.append(("Content-Range", selector.content_range()))
+        content = body if request.method == "POST" else edit.result.rstrip()
+        return Response(206, content, content_type="text/html", headers=headers)
+
+
+async def _wait_selected(
+    request: Request, location: Location, selector: Selector, context: Context
+) -> Response:
+    document = await context.committer.current(location)
+    return _selected(request, document, selector, context)
+
+
+def _selected(
+    request: Request, document: Document, selector: Selector, context: Context
+) -> Response:
+    """Return all matches in document order, as they stand in the file."""
+    if document.size > context.store.edit_limit:
+        raise TooLarge("The document is too large to be selected from")
+    is_scoped = (request.headers.get("beam-scope") or "").lower() == "template"
+    elements = document.select(selector, template_scope=is_scoped)
+    if not elements:
+        raise NoElementMatched(NO_MATCH)
+    etag = str(document.version)
+    headers = [("ETag", f'"{etag}"'), ("Accept-Ranges", "selector")]
+    if Conditions.from_headers(request.headers).is_unmodified(etag):
+        return Response(304, headers=headers)
+    headers.append(("Content-Range", selector.content_range()))
+    body = b"\n".join(document.element_bytes(one).rstrip() for one in elements)
+    return Response(206, body, content_type="text/html", headers=headers)
+
+
+def _not_html(content_range: str) -> Response:
+    """Return the refusal for a file that has no elements (RFC 9110, 15.5.17)."""
+    return Response(
+        416,
+        "Range Not Satisfiable: CSS selectors can only be used with HTML files",
+        headers=[("Content-Range", content_range), ("X-Beamfast-Error", "not-html")],
+    )

@@ -1,0 +1,108 @@
+"""
+Live documents over WebSocket: connecting to a page subscribes to its edits.
+
+Each edit arrives as one text message holding a StreamItem. The URL may name a
+document that does not exist yet. What the client sends is checked and dropped.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+from beamfast.commit.publication import DocumentSubscriber
+from beamfast.documents.store import Location
+from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.errors import HandshakeError
+from beamfast.http import Request, Response, Upgrade
+from beamfast.pipeline import Context, Plugin
+from beamfast.protocol.handshake import check_upgrade, origin_allowed
+
+logger = logging.getLogger("beamfast.websocket")
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of the websocket plugin.
+
+    Attributes:
+        stream_item: itemtype of the items: ``schema``, ``legacy``, or ``auto``.
+        strict_handshake: refuse a wrong version or key with 426 or 400 instead
+            of leaving the request to the next plugin.
+        allowed_origins: foreign origins that may connect, beside the host's own.
+        ping_interval: seconds between server pings, 0 for none.
+        ping_timeout: seconds to wait for the pong.
+        message_size_limit: bytes of an inbound message; above it close 1009.
+    """
+
+    stream_item: Literal["auto", "schema", "legacy"] = "auto"
+    strict_handshake: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    message_size_limit: int = 2**20
+
+
+class WebSocketPlugin(Plugin[Options]):
+    """Answer upgrade requests, subscribe the socket to its document."""
+
+    name = "websocket"
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        legacy = self.options.stream_item == "legacy"
+        self._itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
+        self._numbers = itertools.count(1)
+
+    def handle_request(self, request: Request, context: Context) -> Response | None:
+        """Return 101 for a valid handshake; leave other requests to the next."""
+        if not request.is_websocket:
+            return None
+        try:
+            check_upgrade(request)
+        except HandshakeError:
+            if self.options.strict_handshake:
+                raise
+            return None
+        allowed = (*self.options.allowed_origins, *context.allowed_origins)
+        if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
+            raise HandshakeError(403, "Origin not allowed")
+        location = context.store.resolve(request.path)
+        options = self.options
+        upgrade = Upgrade(
+            partial(self._open, context, location),
+            max_size=options.message_size_limit,
+            ping_interval=options.ping_interval,
+            ping_timeout=options.ping_timeout,
+        )
+        return Response(101, upgrade=upgrade)
+
+    def handle_response(
+        self, request: Request, response: Response, context: Context
+    ) -> None:
+        """Tell a client of another version which one is spoken (RFC 6455, 4.4)."""
+        if request.is_websocket and response.status != 101:
+            response.headers.set("Sec-WebSocket-Version", "13")
+
+    def _open(
+        self, context: Context, location: Location, websocket: DocumentSubscriber
+    ) -> None:
+        number = next(self._numbers)
+        logger.info("[websocket] connect %d %s", number, location.key)
+        websocket.on_close = partial(self._close, number, location.key)
+        context.committer.subscribe(websocket, location, self._itemtype)
+        logger.info("[websocket] subscribe %d %s", number, location.key)
+
+    def _close(
+        self,
+        number: int,
+        key: str,
+        websocket: DocumentSubscriber,
+        code: int,
+        reason: str,
+    ) -> None:
+        logger.info("[websocket] clean-up %d %s (%d %s)", number, key, code, reason)

@@ -1,0 +1,1 @@
+"""Topics of this process, and the doorbell of the others."""

@@ -1,0 +1,55 @@
+"""
+The doorbell between the processes that share a journal.
+
+Delivery is at most once: a ring only says "look at the log again", so a lost
+one costs time, never an edit. Plain topics travel the same way.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable
+
+
+class Bus(abc.ABC):
+    """Carry rings and plain topics to the other processes."""
+
+    @abc.abstractmethod
+    def ring(self) -> None:
+        """Tell the others that the log has grown."""
+
+    @abc.abstractmethod
+    def forward(self, topic: str, message: str | bytes) -> None:
+        """Hand a publication of a plain topic to the others."""
+
+    @abc.abstractmethod
+    def listen(
+        self,
+        on_ring: Callable[[], None],
+        on_message: Callable[[str, str | bytes], None],
+    ) -> None:
+        """Name who takes what the others send; called once."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Stop listening and free what is held."""
+
+
+class NullBus(Bus):
+    """There are no other processes."""
+
+    def ring(self) -> None:
+        """Ring nobody."""
+
+    def forward(self, topic: str, message: str | bytes) -> None:
+        """Tell nobody."""
+
+    def listen(
+        self,
+        on_ring: Callable[[], None],
+        on_message: Callable[[str, str | bytes], None],
+    ) -> None:
+        """Nobody will call."""
+
+    async def close(self) -> None:
+        """Nothing is held."""

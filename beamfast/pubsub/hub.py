@@ -1,0 +1,91 @@
+"""
+The hub: topics of this process, joined with the bus to the other processes.
+
+Single-threaded, one per server process; :meth:`Hub.publish_threadsafe` is the
+only method that other threads may call.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from beamfast._fanout import TopicRegistry
+from beamfast._outbound import Outbound
+from beamfast.pubsub.bus import Bus, NullBus
+
+#: Returns the framed bytes of one message, ready for the sockets of a lane.
+WireForm = Callable[[object], bytes]
+
+
+class Hub:
+    """
+    Publish messages to whoever subscribed to a topic.
+
+    Args:
+        loop: of this process.
+        bus: to the other processes; none by default.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, *, bus: Bus | None = None
+    ) -> None:
+        self._loop = loop
+        self.registry = TopicRegistry(loop)
+        self.bus = NullBus() if bus is None else bus
+
+    def subscribe(
+        self,
+        subscriber: Outbound,
+        topic: str,
+        wire_form: WireForm,
+        filters: frozenset[object] = frozenset(),
+    ) -> None:
+        """
+        Send ``subscriber`` everything published on ``topic`` from now on.
+
+        A second call moves the subscriber to another wire form or other
+        filters without a gap or a repeat.
+
+        Args:
+            subscriber: a WebSocket or an EventSource.
+            topic: any text; plugins prefix theirs with their name.
+            wire_form: frames one message; the same callable for all that take
+                the same bytes.
+            filters: empty for the whole topic.
+        """
+        self.registry.subscribe(subscriber, topic, wire_form, filters)
+
+    def unsubscribe(self, subscriber: Outbound, topic: str) -> None:
+        """Stop sending; a subscriber that is not there is fine."""
+        self.registry.unsubscribe(subscriber, topic)
+
+    def publish(
+        self,
+        topic: str,
+        message: object,
+        *,
+        matched: frozenset[object] = frozenset(),
+        exclude: Outbound | None = None,
+    ) -> int:
+        """
+        Send ``message`` to every subscriber of ``topic`` in this loop turn.
+
+        Args:
+            topic: a topic without subscribers is fine.
+            message: whatever the topic's wire forms take.
+            matched: filters that the message meets.
+            exclude: a subscriber that shall not get it.
+
+        Returns:
+            the number of subscribers of the topic in this process.
+        """
+        return self.registry.publish(topic, message, matched=matched, exclude=exclude)
+
+    def publish_threadsafe(self, topic: str, message: object) -> None:
+        """Publish from another thread; the loop does it in its next turn."""
+        self._loop.call_soon_threadsafe(self.publish, topic, message)
+
+    def subscribers(self, topic: str) -> int:
+        """Return how many subscribers ``topic`` has in this process."""
+        return self.registry.subscribers(topic)

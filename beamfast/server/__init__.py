@@ -1,0 +1,1 @@
+"""Composition: configuration, hosts, listeners, the server."""

@@ -1,0 +1,159 @@
+"""
+Virtual hosts: a document root with its store, committer and pipeline.
+
+Here too stand the two checks that protect every host alike: a ``Host`` that
+cannot be ours on a loopback listener, and writes that a foreign page sends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Awaitable, Sequence
+from importlib.metadata import entry_points
+from typing import Any, Final
+
+from beamfast.commit.committer import Committer
+from beamfast.documents.store import DocumentStore
+from beamfast.errors import ConfigError
+from beamfast.http import WRITE_METHODS, Request, Response
+from beamfast.journal.memory import MemoryJournal
+from beamfast.pipeline import Context, Pipeline, Plugin
+from beamfast.protocol.handshake import origin_allowed
+from beamfast.pubsub.hub import Hub
+from beamfast.server.config import HostConfig, PluginConfig, is_loopback_name
+
+PLUGIN_GROUP: Final = "beamfast.plugins"
+
+
+class Host:
+    """
+    One virtual host. Constructing it reads nothing but its plugins' code.
+
+    Args:
+        config: names, root and plugins.
+        hub: topics of this process.
+        loop: of this process.
+
+    Raises:
+        ConfigError: a plugin or one of its options does not exist.
+    """
+
+    def __init__(
+        self, config: HostConfig, hub: Hub, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.config = config
+        self.store = DocumentStore(config.root)
+        self.committer = Committer(self.store, MemoryJournal(), hub, loop)
+        context = Context(
+            self.store,
+            self.committer,
+            hub,
+            host_names=config.names,
+            allowed_origins=config.allowed_origins,
+        )
+        self.pipeline = Pipeline([load_plugin(one) for one in config.plugins], context)
+
+    def start(self) -> None:
+        """Clear what a crash left behind, start the plugins."""
+        self.store.remove_stale_files()
+        self.pipeline.start()
+
+    async def stop(self) -> None:
+        """Finish the edits that wait, then stop the plugins."""
+        await self.committer.close()
+        self.pipeline.stop()
+
+
+class Hosts:
+    """
+    All hosts of a server; chooses one by the ``Host`` field.
+
+    Args:
+        hosts: in configured order; the first with a name owns it.
+        is_loopback: only this machine can connect, so any other name in
+            ``Host`` is a page that rebound its own name to us.
+    """
+
+    def __init__(self, hosts: Sequence[Host], *, is_loopback: bool) -> None:
+        self.hosts = tuple(hosts)
+        self._is_loopback = is_loopback
+        self._by_name: dict[str, Host] = {}
+        for host in hosts:
+            for name in host.config.names:
+                self._by_name.setdefault(name.lower(), host)
+
+    def handle(self, request: Request) -> Response | Awaitable[Response]:
+        """Answer ``request``; never raises."""
+        name = host_name(request.headers.get("host") or "localhost")
+        host = self._by_name.get(name)
+        if host is None:
+            host = self._by_name.get("*")
+            if host is None:
+                return Response(404, "Host not found")
+            if self._is_loopback and not is_loopback_name(name):
+                return host.pipeline.answer(
+                    request, Response(421, "This server does not have that name")
+                )
+        if request.method in WRITE_METHODS and is_foreign(request, host.config):
+            return host.pipeline.answer(
+                request, Response(403, "Writes from other origins are refused")
+            )
+        return host.pipeline.handle(request)
+
+
+def host_name(value: str) -> str:
+    """Return the name in a ``Host`` field, lower-cased, without the port."""
+    if value.startswith("["):
+        return value[: value.find("]") + 1].lower()
+    return value.partition(":")[0].lower()
+
+
+def is_foreign(request: Request, config: HostConfig) -> bool:
+    """
+    Return True when a page of another origin sent this write.
+
+    A browser sends a plain POST without asking first, so neither cookies nor
+    CORS stand in its way (production rule: own host, or listed).
+    """
+    headers = request.headers
+    if (headers.get("sec-fetch-site") or "").lower() == "cross-site":
+        origin = headers.get("origin")
+        if origin is None or origin.lower() not in config.allowed_origins:
+            return True
+    return not origin_allowed(
+        headers, config.allowed_origins, is_secure=request.is_secure
+    )
+
+
+def load_plugin(config: PluginConfig) -> Plugin[Any]:
+    """
+    Construct a plugin from its name and options.
+
+    Raises:
+        ConfigError: there is no such plugin, or it has no such option.
+    """
+    plugin_type = _plugin_type(config.name)
+    try:
+        options = plugin_type.options_type(**config.options)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"plugin {config.name}: {error}") from error
+    return plugin_type(options)
+
+
+def _plugin_type(name: str) -> type[Plugin[Any]]:
+    module_name = f"beamfast.plugins.{name.replace('-', '_')}"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name != module_name:
+            raise
+        for point in entry_points(group=PLUGIN_GROUP, name=name):
+            loaded: type[Plugin[Any]] = point.load()
+            return loaded
+        raise ConfigError(f"there is no plugin named {name}") from None
+    for value in vars(module).values():
+        if isinstance(value, type) and getattr(value, "name", None) == name:
+            found: type[Plugin[Any]] = value
+            return found
+    raise ConfigError(f"there is no plugin named {name}")

@@ -1,0 +1,115 @@
+"""What a user types and reads."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import websockets.asyncio.client
+from websockets.exceptions import ConnectionClosed
+
+
+def beamfast(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, "-m", "beamfast", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+def test_a_missing_folder_is_a_clear_error_with_exit_code_2(tmp_path):
+    done = beamfast(str(tmp_path / "nowhere"))
+    assert done.returncode == 2
+    assert "no such folder" in done.stderr
+    assert "nowhere" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_file_instead_of_a_folder_is_a_clear_error(tmp_path):
+    (tmp_path / "page.html").write_text("x")
+    done = beamfast(str(tmp_path / "page.html"))
+    assert done.returncode == 2
+    assert "not a folder" in done.stderr
+
+
+def test_an_unknown_option_is_named_and_exits_with_2():
+    done = beamfast("--frobnicate")
+    assert done.returncode == 2
+    assert "--frobnicate" in done.stderr
+
+
+def test_a_port_in_use_exits_with_3_and_names_the_next_step(server):
+    done = beamfast(str(server.root), "--port", str(server.port))
+    assert done.returncode == 3
+    assert str(server.port) in done.stderr
+    assert "--port 0" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_public_address_needs_the_flag_for_open_writes(site):
+    done = beamfast(str(site), "--bind", "0.0.0.0")
+    assert done.returncode == 2
+    assert "--allow-anonymous-writes" in done.stderr
+
+
+def test_an_address_of_another_machine_is_a_clear_error(site):
+    done = beamfast(str(site), "--bind", "192.0.2.1", "--allow-anonymous-writes")
+    assert done.returncode == 1
+    assert "192.0.2.1" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_version_and_help_answer_without_serving():
+    assert beamfast("--version").stdout.startswith("beamfast, version ")
+    assert "serve" in beamfast("--help").stdout
+    assert "--verbose" in beamfast("serve", "--help").stdout
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_closes_sockets_with_1001_and_exits_with_0(server, number):
+    url = f"ws://127.0.0.1:{server.port}/document.html"
+    async with websockets.asyncio.client.connect(url) as socket:
+        server.process.send_signal(number)
+        with pytest.raises(ConnectionClosed) as closed:
+            await socket.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1001
+    assert server.stop() == 0
+    assert not any("Traceback" in line for line in server.lines)
+
+
+def test_without_a_path_a_demo_is_served_from_a_temporary_folder():
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-m", "beamfast", "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    lines = []
+    while "Ctrl-C" not in (line := process.stdout.readline()):
+        assert line, lines
+        lines.append(line)
+    folder = Path(lines[0].split(" in ")[1].strip())
+    assert (folder / "index.html").is_file()
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 0
+    process.stdout.close()
+    assert not folder.exists()
+
+
+async def test_verbose_mode_tells_connect_subscribe_broadcast_and_clean_up(serve):
+    server = serve("--verbose")
+    url = f"ws://127.0.0.1:{server.port}/document.html"
+    async with websockets.asyncio.client.connect(url) as socket:
+        server.wait_for_line(r"\[websocket\] connect 1 /document\.html")
+        server.wait_for_line(r"\[websocket\] subscribe 1 /document\.html")
+        assert server.edit("PUT", "/document.html", "h1", "<h1>New</h1>") == 206
+        await socket.recv()
+        server.wait_for_line(r"PUT /document\.html h1 → rev 1 → 1 viewers")
+    server.wait_for_line(r"\[websocket\] clean-up 1 /document\.html")
+    assert any(line.startswith("PID: ") for line in server.lines)

@@ -1,0 +1,154 @@
+"""The handshake of the websocket plugin, and what a subscriber gets."""
+
+import asyncio
+import re
+
+import pytest
+
+from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.server.config import PluginConfig
+
+HANDSHAKE = {
+    "Connection": "Upgrade",
+    "Upgrade": "websocket",
+    "Sec_WebSocket_Key": "x3JJHMbDL1EzLkh9GBhXDw==",
+    "Sec_WebSocket_Version": "13",
+}
+
+
+async def shake(site, target="/page.html", **fields):
+    return await site.ask("GET", target, **{**HANDSHAKE, **fields})
+
+
+@pytest.mark.parametrize("target", ["/page.html", "/not/there.html", "/notes.txt", "/"])
+async def test_any_path_is_upgraded(site, target):
+    answer = await shake(site, target)
+    assert answer.status == 101
+    assert answer.upgrade is not None
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"Upgrade": "other"},
+        {"Connection": "keep-alive"},
+        {"Sec_WebSocket_Version": "12"},
+        {"Sec_WebSocket_Key": "short"},
+    ],
+)
+async def test_a_wrong_handshake_is_left_to_the_next_plugin(site, fields):
+    answer = await shake(site, **fields)
+    assert answer.status == 200
+    assert answer.body == site.read("page.html")
+
+
+async def test_a_wrong_version_learns_the_right_one(site):
+    answer = await shake(site, Sec_WebSocket_Version="12")
+    assert answer.headers["Sec-WebSocket-Version"] == "13"
+    plain = await site.ask("GET", "/page.html")
+    assert "Sec-WebSocket-Version" not in plain.headers
+
+
+async def test_a_strict_handshake_refuses(make_site):
+    site = make_site(PluginConfig("websocket", {"strict_handshake": True}))
+    assert (await shake(site, Sec_WebSocket_Version="12")).status == 426
+    assert (await shake(site, Sec_WebSocket_Key="short")).status == 400
+
+
+async def test_a_foreign_origin_is_refused(site):
+    answer = await shake(site, Origin="http://evil.example")
+    assert answer.status == 403
+    assert answer.upgrade is None
+    assert (await shake(site, Origin="http://localhost")).status == 101
+
+
+async def test_a_listed_origin_is_allowed(make_site):
+    origins = ("http://friend.example",)
+    site = make_site(PluginConfig("websocket", {"allowed_origins": origins}))
+    assert (await shake(site, Origin=origins[0])).status == 101
+
+
+async def test_a_path_above_the_root_is_refused(site):
+    assert (await shake(site, "/../page.html")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("kind", "itemtype"),
+    [("auto", SCHEMA_TYPE), ("schema", SCHEMA_TYPE), ("legacy", LEGACY_TYPE)],
+)
+async def test_the_item_type_follows_the_option(make_site, make_viewer, kind, itemtype):
+    site = make_site(
+        PluginConfig("websocket", {"stream_item": kind}),
+        PluginConfig("selector-handler"),
+    )
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1")
+    (line,) = await viewer.lines()
+    assert f'itemtype="{itemtype}"' in line
+
+
+async def test_the_aliases_of_a_document_share_its_edits(site, make_viewer):
+    (site.root / "a b").mkdir()
+    (site.root / "a b" / "index.html").write_bytes(b"<p id=p>x")
+    viewers = []
+    for target in ("/a%20b", "/a%20b/", "/a%20b/index.html", "/a%20b/?x=1"):
+        viewers.append(make_viewer(site))
+        (await shake(site, target)).upgrade.on_open(viewers[-1])
+    await site.ask("PUT", "/a%20b/", b"<p id=p>y", "#p")
+    for viewer in viewers:
+        (line,) = await viewer.lines()
+        assert '<span itemprop="url">/a b/</span>' in line
+
+
+async def test_nothing_comes_before_the_first_edit_nor_for_what_is_no_edit(
+    site, make_viewer
+):
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    await site.ask("GET", "/page.html", selector="h1")
+    await site.ask("PUT", "/page.html", b"x", "h6")
+    await site.ask("PUT", "/missing.html", b"x", "p")
+    await site.ask("PUT", "/other.html", b"<p>")
+    await site.ask("PUT", "/other.html", b"<p>y", "p")
+    assert await viewer.lines() == []
+
+
+async def test_the_url_of_an_item_is_as_the_writer_spelled_it(site, make_viewer):
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    await site.ask("PUT", "//./page.html", b"<h1>x</h1>", "h1")
+    (line,) = await viewer.lines()
+    assert '<span itemprop="url">//./page.html</span>' in line
+
+
+async def test_a_selector_with_markup_is_escaped(site, make_viewer):
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    selector = '%68%31:not([title="</span><b>"])'
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", selector)
+    (line,) = await viewer.lines()
+    assert "h1:not([title=&quot;&lt;/span&gt;&lt;b&gt;&quot;])" in line
+
+
+async def test_each_wire_form_is_built_once(site, make_viewer):
+    for _ in range(50):
+        (await shake(site)).upgrade.on_open(make_viewer(site))
+    before = site.hub.registry.counters.encodes
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1")
+    assert site.hub.registry.counters.encodes == before + 1
+
+
+async def test_items_arrive_in_edit_order_under_parallel_editors(site, make_viewer):
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    await asyncio.gather(
+        *(
+            site.ask("POST", "/page.html", b"<li>%d</li>" % number, "ul")
+            for number in range(50)
+        )
+    )
+    sent = [re.search(r"<li>(\d+)</li>", line)[1] for line in await viewer.lines()]
+    stored = re.findall(rb"<li>(\d+)</li>", site.read("page.html"))
+    assert sent == [number.decode() for number in stored]
+    assert len(sent) == 50

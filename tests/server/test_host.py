@@ -1,0 +1,143 @@
+"""Choosing a host, loading plugins, and the checks that protect every host."""
+
+import asyncio
+
+import pytest
+
+from beamfast.errors import ConfigError
+from beamfast.http import Headers, Request, Response
+from beamfast.pubsub.hub import Hub
+from beamfast.server.config import HostConfig, PluginConfig
+from beamfast.server.host import Host, Hosts, host_name, load_plugin
+
+
+def request(method: str = "GET", path: str = "/a.txt", **fields: str) -> Request:
+    fields.setdefault("host", "localhost")
+    headers = Headers((name.replace("_", "-"), text) for name, text in fields.items())
+    return Request(method, path, url=path, path=path, headers=headers)
+
+
+@pytest.fixture
+async def make_hosts(tmp_path):
+    made = []
+
+    def make(*names: str, is_loopback: bool = True, **options) -> Hosts:
+        loop = asyncio.get_running_loop()
+        hub = Hub(loop)
+        hosts = []
+        for name in names:
+            root = tmp_path / (name.strip("*") or "any")
+            root.mkdir()
+            (root / "a.txt").write_text(name)
+            plugins = (PluginConfig("file-handler"),)
+            config = HostConfig(root, (name,), plugins, **options)
+            hosts.append(Host(config, hub, loop))
+            hosts[-1].start()
+        made.extend(hosts)
+        return Hosts(hosts, is_loopback=is_loopback)
+
+    yield make
+    for host in made:
+        await host.stop()
+
+
+async def answer(hosts: Hosts, asked: Request) -> Response:
+    result = hosts.handle(asked)
+    return result if isinstance(result, Response) else await result
+
+
+async def test_the_host_field_chooses_whatever_its_case_and_port(make_hosts):
+    hosts = make_hosts("one.example", "two.example", is_loopback=False)
+    for value in ("two.example", "TWO.example", "two.example:3000"):
+        assert (await answer(hosts, request(host=value))).body == b"two.example"
+
+
+async def test_an_unknown_host_is_404_or_the_catch_all(make_hosts):
+    hosts = make_hosts("one.example", is_loopback=False)
+    refused = await answer(hosts, request(host="other.example"))
+    assert (refused.status, refused.body) == (404, b"Host not found")
+
+
+async def test_the_catch_all_takes_any_name_on_a_public_listener(make_hosts):
+    hosts = make_hosts("*", is_loopback=False)
+    assert (await answer(hosts, request(host="any.example"))).body == b"*"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:3000", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:80", 200),
+        ("evil.example", 421),
+        ("localhost.evil.example", 421),
+    ],
+)
+async def test_a_rebound_name_is_misdirected_on_loopback(make_hosts, host, status):
+    hosts = make_hosts("*")
+    assert (await answer(hosts, request(host=host))).status == status
+
+
+async def test_a_configured_name_is_ours_on_loopback_too(make_hosts):
+    hosts = make_hosts("app.example")
+    assert (await answer(hosts, request(host="app.example"))).status == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "PATCH"])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"origin": "http://evil.example"},
+        {"origin": "null"},
+        {"sec_fetch_site": "cross-site"},
+        {"origin": "http://localhost", "sec_fetch_site": "cross-site"},
+    ],
+)
+async def test_a_write_by_a_foreign_page_is_403(make_hosts, method, fields):
+    hosts = make_hosts("*")
+    asked = request(method, **fields)
+    assert (await answer(hosts, asked)).status == 403
+    read = request("GET", **fields)
+    assert (await answer(hosts, read)).status == 200
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"origin": "http://localhost"},
+        {"sec_fetch_site": "same-origin", "origin": "http://localhost"},
+        {"origin": "https://friend.example", "sec_fetch_site": "cross-site"},
+    ],
+)
+async def test_a_write_by_an_own_or_listed_page_is_done(make_hosts, fields):
+    hosts = make_hosts("*", allowed_origins=("https://friend.example",))
+    assert (await answer(hosts, request("PUT", "/b.txt", **fields))).status == 201
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [("A.b", "a.b"), ("a:80", "a"), ("[::1]:80", "[::1]"), ("[::1]", "[::1]")],
+)
+def test_the_name_in_a_host_field(value, name):
+    assert host_name(value) == name
+
+
+def test_an_unknown_plugin_is_named():
+    with pytest.raises(ConfigError, match="no plugin named frobnicate"):
+        load_plugin(PluginConfig("frobnicate"))
+
+
+def test_a_module_without_such_a_plugin_is_no_plugin():
+    with pytest.raises(ConfigError, match="no plugin named --init--"):
+        load_plugin(PluginConfig("--init--"))
+
+
+def test_an_unknown_option_is_named():
+    with pytest.raises(ConfigError, match=r"websocket: .*frobnicate"):
+        load_plugin(PluginConfig("websocket", {"frobnicate": 1}))
+
+
+def test_a_plugin_gets_its_options():
+    plugin = load_plugin(PluginConfig("websocket", {"ping_interval": 3.0}))
+    assert plugin.options.ping_interval == 3.0
