@@ -94,7 +94,7 @@ class HandshakeError(BeamfastError):
     ) -> None:
         super().__init__(reason)
         self.status = status
-        self.headers = tuple(headers)
+        self.headers: tuple[tuple[str, str], ...] = tuple(headers)
 
 
 class ConnectionClosed(BeamfastError):
@@ -117,8 +117,8 @@ class DocumentError(BeamfastError):
     ``status`` is the HTTP answer and ``code`` the value of ``X-Beamfast-Error``.
     """
 
-    status = 400
-    code = "bad-request"
+    status: int = 400
+    code: str = "bad-request"
 
     def __init__(
         self, reason: str, *, code: str | None = None, status: int | None = None

@@ -182,19 +182,19 @@ class Request:
         http_version: str = "1.1",
         source: BodySource | None = None,
     ) -> None:
-        self.method = method
-        self.target = target
-        self.url = url
-        self.path = path
-        self.query = query
-        self.headers = Headers() if headers is None else headers
-        self.http_version = http_version
-        self.is_secure = False
-        self.remote_addr = "-"
+        self.method: str = method
+        self.target: str = target
+        self.url: str = url
+        self.path: str = path
+        self.query: str = query
+        self.headers: Headers = Headers() if headers is None else headers
+        self.http_version: str = http_version
+        self.is_secure: bool = False
+        self.remote_addr: str = "-"
         self.user: str | None = None
         self.roles: frozenset[str] = frozenset()
-        self.probe = False
-        self.started = 0.0
+        self.probe: bool = False
+        self.started: float = 0.0
         self._source = source
         self._body: bytes | None = None
         self._is_cut = False
@@ -352,14 +352,14 @@ class Response:
         if isinstance(body, str):
             body = body.encode()
             content_type = content_type or "text/plain; charset=utf-8"
-        self.status = status
+        self.status: int = status
         self.body: bytes | AsyncIterable[bytes] = body
-        self.headers = Headers(headers)
+        self.headers: Headers = Headers(headers)
         if content_type is not None:
             self.headers.set("Content-Type", content_type)
-        self.stream = stream
-        self.upgrade = upgrade
-        self.encoding = encoding
+        self.stream: EventStream | None = stream
+        self.upgrade: Upgrade | None = upgrade
+        self.encoding: str | None = encoding
 
     def __repr__(self) -> str:
         return f"<Response {self.status}>"

@@ -22,7 +22,7 @@ from beamfast.errors import DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response
 from beamfast.pubsub.hub import Hub
 
-logger = logging.getLogger("beamfast.pipeline")
+logger: logging.Logger = logging.getLogger("beamfast.pipeline")
 
 METHODS: Final = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 
@@ -110,7 +110,7 @@ class Pipeline:
     """
 
     def __init__(self, plugins: Sequence[Plugin[Any]], context: Context) -> None:
-        self.plugins = tuple(plugins)
+        self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
         self._request_phase: tuple[RequestMethod, ...] = tuple(
             plugin.handle_request

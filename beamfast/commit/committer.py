@@ -38,7 +38,7 @@ from beamfast.journal.journal import Journal, Logged
 from beamfast.protocol.conditional import Conditions
 from beamfast.pubsub.hub import Hub
 
-logger = logging.getLogger("beamfast.commit")
+logger: logging.Logger = logging.getLogger("beamfast.commit")
 
 
 class Committer:

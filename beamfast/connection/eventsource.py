@@ -20,7 +20,7 @@ from beamfast.connection.service import Service
 from beamfast.http import EventStream, Request
 from beamfast.protocol.eventsource import comment, encode, encode_id, encode_retry
 
-logger = logging.getLogger("beamfast.eventsource")
+logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
 
 class EventSource(Outbound):
@@ -47,11 +47,11 @@ class EventSource(Outbound):
 
     def __init__(self, request: Request, stream: EventStream, service: Service) -> None:
         super().__init__()
-        self.path = request.path
-        self.user = request.user
+        self.path: str = request.path
+        self.user: str | None = request.user
         self.on_close: Callable[[EventSource], None] | None = None
-        self.deadline = math.inf
-        self.bucket = OUTSIDE
+        self.deadline: float = math.inf
+        self.bucket: int = OUTSIDE
         self._stream = stream
         self._service = service
 

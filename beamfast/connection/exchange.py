@@ -56,13 +56,13 @@ class Exchange:
     )
 
     def __init__(self, feeder: Feeder, request: Request, *, keep_alive: bool) -> None:
-        self.request = request
-        self.keep_alive = keep_alive
-        self.expects_continue = request.expects_continue
-        self.is_complete = False
-        self.is_discarded = False
-        self.buffered = 0
-        self.received = 0
+        self.request: Request = request
+        self.keep_alive: bool = keep_alive
+        self.expects_continue: bool = request.expects_continue
+        self.is_complete: bool = False
+        self.is_discarded: bool = False
+        self.buffered: int = 0
+        self.received: int = 0
         self._feeder = feeder
         self._chunks: deque[bytes] | None = None
         self._error: BeamfastError | None = None

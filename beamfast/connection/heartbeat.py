@@ -22,7 +22,7 @@ BUCKETS: Final = 64
 OUTSIDE: Final = -1
 _FIRING: Final = -2
 
-logger = logging.getLogger("beamfast.connection")
+logger: logging.Logger = logging.getLogger("beamfast.connection")
 
 
 class Timed(Protocol):

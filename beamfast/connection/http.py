@@ -21,7 +21,7 @@ from beamfast.connection.exchange import HIGH_WATER, Exchange
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.sender import Sender
 from beamfast.connection.service import Service
-from beamfast.errors import HandshakeError, RequestError
+from beamfast.errors import RequestError
 from beamfast.http import Request, Response
 from beamfast.protocol.http11 import RequestParser
 
@@ -58,9 +58,9 @@ class HttpConnection(asyncio.Protocol):
     )
 
     def __init__(self, service: Service) -> None:
-        self.service = service
-        self.deadline = math.inf
-        self.bucket = OUTSIDE
+        self.service: Service = service
+        self.deadline: float = math.inf
+        self.bucket: int = OUTSIDE
         self._transport: Any = None
         self._sender = Sender(service, self._finish)
         self._parser: RequestParser | None = None
@@ -203,13 +203,15 @@ class HttpConnection(asyncio.Protocol):
             or (exchange is not None and exchange.buffered >= HIGH_WATER)
             or (parser is not None and parser.upgrade_pending)
         )
-        if paused == self._reading_paused or self._closing:
-            return
-        self._reading_paused = paused
-        if paused:
+        if not self._closing:
+            self._pause_reading(paused)
+
+    def _pause_reading(self, paused: bool) -> None:
+        if paused and not self._reading_paused:
             self._transport.pause_reading()
-        else:
+        elif self._reading_paused and not paused:
             self._transport.resume_reading()
+        self._reading_paused = paused
 
     # One request after the other.
 
@@ -328,9 +330,7 @@ class HttpConnection(asyncio.Protocol):
         """Close the write side and hear the client out for a moment."""
         # To close at once while the client still writes makes its kernel drop
         # the answer (RFC 9112, 9.6).
-        if self._reading_paused:
-            self._reading_paused = False
-            self._transport.resume_reading()
+        self._pause_reading(False)
         self._closing = True
         if self._transport.can_write_eof():
             self._transport.write_eof()
@@ -386,15 +386,13 @@ class HttpConnection(asyncio.Protocol):
             self._upgrade = response
             return
         exchange, parser = self._current, self._parser
-        self._upgrade = None
         assert exchange is not None and parser is not None
-        try:
-            taken = reply.become_websocket(
-                self._transport, self.service, exchange, response
-            )
-        except HandshakeError as error:
-            refusal = Response(error.status, str(error), headers=error.headers)
-            self._respond(exchange, refusal)
+        self._upgrade = None
+        taken = reply.become_websocket(
+            self._transport, self.service, exchange, response
+        )
+        if isinstance(taken, Response):
+            self._respond(exchange, taken)
             return
         rest = parser.take_rest()
         self._let_go()
@@ -406,5 +404,4 @@ class HttpConnection(asyncio.Protocol):
         self._closing = True
         self._parser = self._current = self._waiting = None
         self.service.heartbeat.forget(self)
-        if self._reading_paused:
-            self._transport.resume_reading()
+        self._pause_reading(False)

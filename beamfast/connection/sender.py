@@ -19,7 +19,7 @@ from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.http import Response
 
-logger = logging.getLogger("beamfast.connection")
+logger: logging.Logger = logging.getLogger("beamfast.connection")
 
 
 class Sender:

@@ -46,9 +46,9 @@ class Service:
         self.application = application
         self.loop = loop
         self.registry = registry
-        self.heartbeat = Heartbeat(loop)
+        self.heartbeat: Heartbeat = Heartbeat(loop)
         self.server = server
-        self.limits = limits or Limits()
+        self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout

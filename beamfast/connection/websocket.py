@@ -31,7 +31,7 @@ CLOSE_TIMEOUT: Final = 10.0
 #: Seconds for a peer that is too slow to read its close frame.
 OVERFLOW_TIMEOUT: Final = 1.0
 
-logger = logging.getLogger("beamfast.websocket")
+logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
 
 class WebSocket(Outbound):
@@ -65,12 +65,12 @@ class WebSocket(Outbound):
         self, driver: Rfc6455Driver, path: str, upgrade: Upgrade, service: Service
     ) -> None:
         super().__init__()
-        self.path = path
+        self.path: str = path
         self.user: str | None = None
         self.on_message: Callable[[str | bytes], object] | None = None
         self.on_close: Callable[[WebSocket, int, str], None] | None = None
-        self.deadline = math.inf
-        self.bucket = OUTSIDE
+        self.deadline: float = math.inf
+        self.bucket: int = OUTSIDE
         self._driver = driver
         self._upgrade = upgrade
         self._service = service

@@ -51,7 +51,7 @@ class Document:
         *,
         charset: str | None = None,
     ) -> None:
-        self.source = source
+        self.source: bytes = source
         self._version = version
         self._charset = charset
         self._text: SourceText | None = None

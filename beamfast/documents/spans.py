@@ -64,7 +64,7 @@ class SourceText:
     __slots__ = ("_crlf", "_decoded", "_near", "_one_byte", "codec", "text")
 
     def __init__(self, decoded: str, codec: Codec) -> None:
-        self.codec = codec
+        self.codec: Codec = codec
         self._decoded = decoded
         self._one_byte = codec.is_single_byte or decoded.isascii()
         self._near = (0, 0)
@@ -78,7 +78,7 @@ class SourceText:
                 match.start() - nth for nth, match in enumerate(_CRLF.finditer(text))
             ]
             text = text.replace("\r\n", "\n").replace("\r", "\n")
-        self.text = text
+        self.text: str = text
 
     @property
     def newline(self) -> str:

@@ -58,7 +58,7 @@ class DocumentStore:
         cache_budget: int = 256 * 2**20,
         charset: str = "utf-8",
     ) -> None:
-        self.root = os.path.realpath(root)
+        self.root: str = os.path.realpath(root)
         self.edit_limit = edit_limit
         self._resolver = Resolver(self.root, hide_dotfiles, index_file, charset)
         self._budget = cache_budget

@@ -18,7 +18,7 @@ from typing import Final, Literal, TextIO
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
 
-logger = logging.getLogger("beamfast.access_log")
+logger: logging.Logger = logging.getLogger("beamfast.access_log")
 
 _ESCAPES: Final = {
     code: f"\\x{code:02x}" for code in (*range(0x20), 0x22, 0x5C, *range(0x7F, 0xA0))

@@ -19,7 +19,7 @@ from beamfast.http import EventStream, Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import origin_allowed
 
-logger = logging.getLogger("beamfast.eventsource")
+logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
 
 @dataclass(frozen=True)

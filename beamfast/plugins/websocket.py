@@ -21,7 +21,7 @@ from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import check_upgrade, origin_allowed
 
-logger = logging.getLogger("beamfast.websocket")
+logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,8 @@ class Deflate:
     )
 
     def __init__(self, agreement: Agreement, options: PerMessageDeflate) -> None:
-        self.rsv = RSV1
-        self.agreement = agreement
+        self.rsv: int = RSV1
+        self.agreement: Agreement = agreement
         self._options = options
         self._compressor: zlib._Compress | None = None
         self._level = 0

@@ -137,11 +137,11 @@ class Driver(Outbox, ABC):
 
     def __init__(self, version: str, subprotocol: str | None) -> None:
         super().__init__()
-        self.version = version
-        self.subprotocol = subprotocol
-        self.state = State.OPEN
+        self.version: str = version
+        self.subprotocol: str | None = subprotocol
+        self.state: State = State.OPEN
         self.close_code: int | None = None
-        self.close_reason = ""
+        self.close_reason: str = ""
         self._alone = True
         self._deliver: Deliver | None = None
 

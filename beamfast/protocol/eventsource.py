@@ -142,7 +142,7 @@ class EventStreamDecoder:
     )
 
     def __init__(self, *, last_event_id: str = "", max_size: int = 2**20) -> None:
-        self.last_event_id = last_event_id
+        self.last_event_id: str = last_event_id
         self.retry: float | None = None
         self._max_size = max_size
         self._line = bytearray()

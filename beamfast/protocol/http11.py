@@ -130,7 +130,7 @@ class RequestParser:
         self._rest = b""
         self._upgrading: Request | None = None
         self._finished = False
-        self.should_keep_alive = True
+        self.should_keep_alive: bool = True
 
     @property
     def at_boundary(self) -> bool:

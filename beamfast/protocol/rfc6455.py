@@ -93,7 +93,7 @@ class Rfc6455Driver(Driver):
         auto_pong: bool = True,
     ) -> None:
         super().__init__(version, subprotocol)
-        self.output_blocked = False
+        self.output_blocked: bool = False
         self._is_client = side is Side.CLIENT
         self._extensions = tuple(extensions)
         self._max_size = max_size

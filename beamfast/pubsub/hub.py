@@ -31,8 +31,8 @@ class Hub:
         self, loop: asyncio.AbstractEventLoop, *, bus: Bus | None = None
     ) -> None:
         self._loop = loop
-        self.registry = TopicRegistry(loop)
-        self.bus = NullBus() if bus is None else bus
+        self.registry: TopicRegistry = TopicRegistry(loop)
+        self.bus: Bus = NullBus() if bus is None else bus
 
     def subscribe(
         self,

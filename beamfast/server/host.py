@@ -43,8 +43,8 @@ class Host:
         self, config: HostConfig, hub: Hub, loop: asyncio.AbstractEventLoop
     ) -> None:
         self.config = config
-        self.store = DocumentStore(config.root)
-        self.committer = Committer(self.store, MemoryJournal(), hub, loop)
+        self.store: DocumentStore = DocumentStore(config.root)
+        self.committer: Committer = Committer(self.store, MemoryJournal(), hub, loop)
         context = Context(
             self.store,
             self.committer,
@@ -52,7 +52,9 @@ class Host:
             host_names=config.names,
             allowed_origins=config.allowed_origins,
         )
-        self.pipeline = Pipeline([load_plugin(one) for one in config.plugins], context)
+        self.pipeline: Pipeline = Pipeline(
+            [load_plugin(one) for one in config.plugins], context
+        )
 
     def start(self) -> None:
         """Clear what a crash left behind, start the plugins."""
@@ -76,7 +78,7 @@ class Hosts:
     """
 
     def __init__(self, hosts: Sequence[Host], *, is_loopback: bool) -> None:
-        self.hosts = tuple(hosts)
+        self.hosts: tuple[Host, ...] = tuple(hosts)
         self._is_loopback = is_loopback
         self._by_name: dict[str, Host] = {}
         for host in hosts:

@@ -19,7 +19,7 @@ from beamfast.server.host import Host, Hosts, load_plugin
 from beamfast.server.listener import listen, url_of
 from beamfast.server.worker import bind_tcp
 
-logger = logging.getLogger("beamfast.server")
+logger: logging.Logger = logging.getLogger("beamfast.server")
 
 
 class Server:
