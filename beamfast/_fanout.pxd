@@ -34,6 +34,7 @@ cdef class Lane:
     # Frozen batches, the oldest first, and how far the walk of that one is.
     cdef list batches
     cdef bint walking, listed
+    cdef Lane next
     cdef uint32_t cursor, turn_end
 
     cdef bint is_concerned(self, object matched) except -1
@@ -64,13 +65,15 @@ cdef class TopicRegistry:
     cdef readonly LoopState state
     cdef dict by_name
     # Lanes with something to send, in the order of their first publish.
-    cdef object turns
+    cdef Lane first, last
+    # The one whose turn it is.
     cdef Lane current
     cdef bint armed
     cdef readonly Counters counters
     cdef readonly uint64_t sends
 
     cdef int arm(self) except -1
+    cdef int enlist(self, Lane lane) except -1
     cdef int deliver(
         self, Lane lane, bytes message, Outbound exclude, bint same_item
     ) except -1

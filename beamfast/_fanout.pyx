@@ -35,8 +35,6 @@ from beamfast._outbound cimport (
     walk_t,
 )
 
-from collections import deque
-
 
 cdef enum:
     # Sends in one loop turn: about a millisecond.
@@ -131,6 +129,7 @@ cdef class Lane:
 
     cdef int begin_turn(self) except -1:
         self.listed = False
+        self.next = None
         self.freeze()
         self.turn_end = self.lane.seq
         return 0
@@ -306,7 +305,6 @@ cdef class TopicRegistry:
         self.loop = loop
         self.state = LoopState(loop) if state is None else state
         self.by_name = {}
-        self.turns = deque()
         self.counters = Counters()
 
     def subscribe(
@@ -425,16 +423,22 @@ cdef class TopicRegistry:
         lane.topic.counters.delivered(deliveries, len(message))
         self.counters.delivered(deliveries, len(message))
         if not lane.listed:
-            lane.listed = True
-            self.turns.append(lane)
-            self.arm()
+            self.enlist(lane)
         return 0
 
-    cdef int arm(self) except -1:
+    cdef int enlist(self, Lane lane) except -1:
+        lane.listed = True
+        if self.first is None:
+            self.first = lane
+        else:
+            self.last.next = lane
+        self.last = lane
         # Once per loop turn, so what one turn publishes leaves together.
-        if not self.armed:
-            self.armed = True
-            self.loop.call_soon(self._tick)
+        return 0 if self.armed else self.arm()
+
+    cdef int arm(self) except -1:
+        self.armed = True
+        self.loop.call_soon(self._tick)
         return 0
 
     def _tick(self):
@@ -445,9 +449,10 @@ cdef class TopicRegistry:
         try:
             while budget:
                 if self.current is None:
-                    if not self.turns:
+                    if self.first is None:
                         break
-                    self.current = self.turns.popleft()
+                    self.current = self.first
+                    self.first = self.current.next
                     self.current.begin_turn()
                 lane = self.current
                 if lane.turn_is_over():
@@ -457,7 +462,9 @@ cdef class TopicRegistry:
                 self.sends += used
                 budget -= used
         finally:
-            if self.current is not None or self.turns:
+            if self.first is None:
+                self.last = None
+            if not self.armed and (self.current or self.first) is not None:
                 self.arm()
 
     def subscribers(self, str name not None) -> int:
