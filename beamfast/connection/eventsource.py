@@ -133,8 +133,7 @@ class EventSource(Outbound):
         self._watch(self._stream.ping_interval)
 
     def _watch(self, seconds: float) -> None:
-        heartbeat = self._service.heartbeat
-        heartbeat.watch(self, heartbeat.time() + seconds)
+        self._service.heartbeat.watch_for(self, seconds)
 
     # The transport's side; the write half is inherited.
 

@@ -17,6 +17,8 @@ from beamfast.http import Request
 
 #: Bytes of a body that wait for the application before reading stops.
 HIGH_WATER: Final = 2**16
+#: Bytes of an unread body that are worth keeping the connection for.
+DISCARD_LIMIT: Final = 2**18
 
 
 class Feeder(Protocol):
@@ -43,6 +45,7 @@ class Exchange:
 
     __slots__ = (
         "_chunks",
+        "_dropped",
         "_error",
         "_feeder",
         "_waiter",
@@ -63,6 +66,7 @@ class Exchange:
         self.is_discarded: bool = False
         self.buffered: int = 0
         self.received: int = 0
+        self._dropped = 0
         self._feeder = feeder
         self._chunks: deque[bytes] | None = None
         self._error: BeamfastError | None = None
@@ -73,10 +77,16 @@ class Exchange:
         """True while somebody waits for the client to send more of the body."""
         return self._waiter is not None and not self._waiter.done()
 
+    @property
+    def is_endless(self) -> bool:
+        """True when more was dropped than a new connection would cost."""
+        return self.is_discarded and self._dropped > DISCARD_LIMIT
+
     def feed(self, chunk: bytes) -> None:
         """Take a piece of the body from the parser."""
         self.received += len(chunk)
-        if self.is_discarded or self._error is not None:
+        if self._error is not None:
+            self._dropped += len(chunk)
             return
         if self._chunks is None:
             self._chunks = deque()

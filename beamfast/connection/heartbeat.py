@@ -52,10 +52,6 @@ class Heartbeat:
         self._count = 0
         self._is_closed = False
 
-    def time(self) -> float:
-        """Return the clock of the loop, in seconds."""
-        return self._loop.time()
-
     def watch(self, timed: Timed, deadline: float = math.inf) -> None:
         """
         Call ``timed.on_deadline`` within a second after ``deadline``.
@@ -67,6 +63,10 @@ class Heartbeat:
         timed.deadline = deadline
         if timed.bucket < 0 or earlier:
             self._place(timed)
+
+    def watch_for(self, timed: Timed, seconds: float) -> None:
+        """As :meth:`watch`, with a deadline that is so far away."""
+        self.watch(timed, self._loop.time() + seconds)
 
     def forget(self, timed: Timed) -> None:
         """Stop watching; harmless when nothing was watched."""

@@ -27,8 +27,6 @@ from beamfast.protocol.http11 import RequestParser
 
 #: Seconds to read on after an answer that the client may still be writing into.
 LINGER: Final = 2.0
-#: Bytes of an unread body that are worth keeping the connection for.
-DISCARD_LIMIT: Final = 2**18
 
 
 class HttpConnection(asyncio.Protocol):
@@ -62,7 +60,7 @@ class HttpConnection(asyncio.Protocol):
         self.deadline: float = math.inf
         self.bucket: int = OUTSIDE
         self._transport: Any = None
-        self._sender = Sender(service, self._finish)
+        self._sender = Sender(service)
         self._parser: RequestParser | None = None
         self._peer = "-"
         self._current: Exchange | None = None
@@ -114,9 +112,8 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client will send nothing more; an answer in work still goes out."""
         exchange = self._receiving()
-        # A TLS connection has no half-closed state.
-        is_half_open = self._transport.get_extra_info("ssl_object") is None
-        if exchange is None or exchange.is_discarded or not is_half_open:
+        has_halves = self._transport.get_extra_info("ssl_object") is None
+        if exchange is None or exchange.is_discarded or not has_halves:
             self._closing = True
             return False
         exchange.keep_alive = False
@@ -164,8 +161,7 @@ class HttpConnection(asyncio.Protocol):
         if self._current is None and not self._waiting and not self._sender.is_full:
             self._begin(exchange)
             return
-        if self._waiting is None:
-            self._waiting = deque()
+        self._waiting = self._waiting or deque()
         self._waiting.append(exchange)
         self.flow_changed()
 
@@ -179,7 +175,7 @@ class HttpConnection(asyncio.Protocol):
         exchange = self._receiving()
         if exchange is not None:
             exchange.feed(data)
-            if exchange.is_discarded and exchange.received > DISCARD_LIMIT:
+            if exchange.is_endless:
                 self._linger()
 
     def _on_end(self) -> None:
@@ -257,7 +253,7 @@ class HttpConnection(asyncio.Protocol):
         exchange.answer()
         if self.service.is_draining:
             exchange.keep_alive = False
-        self._sender.send(exchange, response)
+        self._sender.send(exchange, response, self._finish)
 
     def _finish(self, exchange: Exchange) -> None:
         """The answer is out: go on, or close without losing it."""
@@ -302,7 +298,7 @@ class HttpConnection(asyncio.Protocol):
     # Ways out.
 
     def _refuse(self, error: RequestError) -> None:
-        """Note that nothing more can be read; answer when it is its turn."""
+        """Read nothing more; answer when it is its turn."""
         if self._closing:
             return
         self._refusal = error
@@ -316,7 +312,6 @@ class HttpConnection(asyncio.Protocol):
             exchange.fail(error)
 
     def _answer_refusal(self, error: RequestError) -> None:
-        """Answer for a request that never became one."""
         unread = Request("-", "-", url="-", path="-")
         self._current = Exchange(self, unread, keep_alive=False)
         self._respond(self._current, Response(error.status, str(error)))
@@ -354,8 +349,7 @@ class HttpConnection(asyncio.Protocol):
         self._cut()
 
     def _watch(self, seconds: float) -> None:
-        heartbeat = self.service.heartbeat
-        heartbeat.watch(self, heartbeat.time() + seconds)
+        self.service.heartbeat.watch_for(self, seconds)
 
     def on_deadline(self, now: float) -> None:
         """Head, body, idle time or close took too long."""
@@ -385,9 +379,8 @@ class HttpConnection(asyncio.Protocol):
             # The parser still holds what came behind the head.
             self._upgrade = response
             return
-        exchange, parser = self._current, self._parser
+        exchange, parser, self._upgrade = self._current, self._parser, None
         assert exchange is not None and parser is not None
-        self._upgrade = None
         taken = reply.become_websocket(
             self._transport, self.service, exchange, response
         )

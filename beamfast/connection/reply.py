@@ -14,6 +14,7 @@ from beamfast.connection.eventsource import EventSource
 from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
+from beamfast.errors import HandshakeError
 from beamfast.http import Request, Response
 from beamfast.protocol.handshake import server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
@@ -93,18 +94,22 @@ async def pieces(
 
 def become_websocket(
     transport: Any, service: Service, exchange: Exchange, response: Response
-) -> WebSocket:
+) -> WebSocket | Response:
     """
     Answer 101 and put a WebSocket on the transport.
 
-    Raises:
-        HandshakeError: the request asks for what cannot be spoken; nothing
-            was written.
+    Returns:
+        the WebSocket; or, when the request asks for what cannot be spoken, the
+        response that says so, and nothing was written.
     """
     upgrade = response.upgrade
     assert upgrade is not None
     request = exchange.request
-    for name, value in server_handshake(request, subprotocol=upgrade.subprotocol):
+    try:
+        handshake = server_handshake(request, subprotocol=upgrade.subprotocol)
+    except HandshakeError as error:
+        return Response(error.status, str(error), headers=error.headers)
+    for name, value in handshake:
         response.headers.set(name, value)
     transport.write(head(service, exchange, response))
     websocket = WebSocket.of_request(request, upgrade, service)

@@ -28,14 +28,12 @@ class Sender:
 
     Args:
         service: what all connections share.
-        on_sent: called with each exchange whose answer is out.
     """
 
-    __slots__ = ("_drained", "_on_sent", "_service", "_task", "_transport", "_unsent")
+    __slots__ = ("_drained", "_service", "_task", "_transport", "_unsent")
 
-    def __init__(self, service: Service, on_sent: Callable[[Exchange], None]) -> None:
+    def __init__(self, service: Service) -> None:
         self._service = service
-        self._on_sent = on_sent
         self._transport: Any = None
         self._drained: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
@@ -66,21 +64,37 @@ class Sender:
         before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
         return 0 < self._unsent != before
 
-    def send(self, exchange: Exchange, response: Response) -> None:
-        """Write the answer, now or as it comes."""
+    def send(
+        self,
+        exchange: Exchange,
+        response: Response,
+        on_sent: Callable[[Exchange], None],
+    ) -> None:
+        """
+        Write the answer, now or as it comes.
+
+        Args:
+            exchange: that is answered.
+            response: the answer.
+            on_sent: called once the whole answer is written.
+        """
         body = response.body
         if isinstance(body, bytes):
             start = reply.head(self._service, exchange, response, len(body))
             bare = reply.is_bare(exchange.request, response)
             self._transport.write(start if bare else start + body)
-            self._on_sent(exchange)
+            on_sent(exchange)
         else:
             self._task = self._service.loop.create_task(
-                self._stream(exchange, response, body)
+                self._stream(exchange, response, body, on_sent)
             )
 
     async def _stream(
-        self, exchange: Exchange, response: Response, body: AsyncIterable[bytes]
+        self,
+        exchange: Exchange,
+        response: Response,
+        body: AsyncIterable[bytes],
+        on_sent: Callable[[Exchange], None],
     ) -> None:
         pieces = reply.pieces(self._service, exchange, response, body)
         try:
@@ -94,7 +108,7 @@ class Sender:
             logger.exception("the body for %r broke off", exchange.request)
             self._transport.abort()
         else:
-            self._on_sent(exchange)
+            on_sent(exchange)
         finally:
             self._task = None
 

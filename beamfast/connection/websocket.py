@@ -245,5 +245,4 @@ class WebSocket(Outbound):
             self._service.heartbeat.watch(self)
 
     def _watch(self, seconds: float) -> None:
-        heartbeat = self._service.heartbeat
-        heartbeat.watch(self, heartbeat.time() + seconds)
+        self._service.heartbeat.watch_for(self, seconds)

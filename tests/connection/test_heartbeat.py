@@ -253,9 +253,12 @@ def test_nothing_fires_after_close(clock, heartbeat):
     assert clock.armed == []
 
 
-def test_the_time_is_that_of_the_loop(clock, heartbeat):
-    clock.advance(7)
-    assert heartbeat.time() == clock.time() == 1007.25
+def test_a_deadline_can_be_given_as_seconds_from_now(clock, heartbeat):
+    watched = Watched(clock)
+    heartbeat.watch_for(watched, 2)
+    assert watched.deadline == clock.now + 2
+    clock.advance(3)
+    assert watched.fired == [1003.0]
 
 
 steps = st.lists(
