@@ -5,7 +5,10 @@ from setuptools import Extension, setup
 # Plain -O3 and no -march: wheels run on every CPU of their platform, and the
 # portable block loops in _native/ vectorise well enough (docs/explanation).
 COMPILE = ["-O3", "-g0", "-fvisibility=hidden"]
-KERNELS = [f"beamfast/_native/{name}.h" for name in ("conn", "frame", "mask", "queue", "topic", "utf8")]
+KERNELS = [
+    f"beamfast/_native/{name}.h"
+    for name in ("conn", "frame", "mask", "queue", "topic", "utf8")
+]
 
 
 def extension(name: str, *needs: str) -> Extension:

@@ -108,7 +108,9 @@ class SelectorHandler(Plugin[Options]):
             try:
                 body.decode()
             except UnicodeDecodeError:
-                raise DocumentError("Invalid request body", code="invalid-body") from None
+                raise DocumentError(
+                    "Invalid request body", code="invalid-body"
+                ) from None
         operation = Operation(operation_for(request.method), selector, body)
         outcome = await context.committer.commit(
             location,
