@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from beamfast.documents.location import TEMPORARY_PREFIX
 from beamfast.errors import (
@@ -34,6 +34,10 @@ _TICK_NS: Final = 20_000_000
 
 _READ: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+
+
+#: How often a file that changes while it is read is read again.
+_READ_TRIES: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,42 @@ def read_file(file: str) -> tuple[bytes, FileStamp]:
         AccessDenied: the file system refuses.
     """
     with _as_document_error("read"), open(file, "rb", 0, opener=_open) as stream:
-        while True:
-            before = os.fstat(stream.fileno())
-            if not stat.S_ISREG(before.st_mode):
-                raise AccessDenied("Access denied")
+        stamp = _stamp_of(stream)
+        for _ in range(_READ_TRIES):
+            before = stamp
             stream.seek(0)
             data = stream.read() or b""
-            stamp = FileStamp.of(os.fstat(stream.fileno()))
+            stamp = _stamp_of(stream)
             # An editor that writes in place may be at it right now.
-            if stamp == FileStamp.of(before) and len(data) == stamp.size:
-                return data, stamp
+            if stamp == before and len(data) == stamp.size:
+                break
+        # A file that is written all the time has no moment of rest: the bytes
+        # go with the stamp of before them, so that the next look reads again.
+        return data, before
+
+
+def open_file(file: str) -> tuple[BinaryIO, FileStamp]:
+    """
+    Open a regular file for reading piece by piece; the caller closes it.
+
+    Raises:
+        DocumentNotFound: there is no such file.
+        AccessDenied: the file system refuses.
+    """
+    with _as_document_error("read"):
+        stream = open(file, "rb", opener=_open)  # noqa: SIM115 - handed to the caller
+        try:
+            return stream, _stamp_of(stream)
+        except BaseException:
+            stream.close()
+            raise
+
+
+def _stamp_of(stream: BinaryIO) -> FileStamp:
+    status = os.fstat(stream.fileno())
+    if not stat.S_ISREG(status.st_mode):
+        raise AccessDenied("Access denied")
+    return FileStamp.of(status)
 
 
 def replace_file(file: str, data: bytes, *, durable: bool) -> FileStamp:

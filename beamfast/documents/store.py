@@ -12,14 +12,14 @@ import os
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from beamfast.documents import disk
 from beamfast.documents.disk import FileStamp
 from beamfast.documents.document import Document
 from beamfast.documents.location import Location, Resolver
 from beamfast.entry import Version
-from beamfast.errors import AccessDenied, TooLarge
+from beamfast.errors import AccessDenied, DocumentNotFound, TooLarge
 
 __all__ = ["DocumentStore", "FileStamp", "Location"]
 
@@ -110,6 +110,28 @@ class DocumentStore:
         if location.is_html or len(source) <= SMALL_FILE:
             self._keep(location.key, Document(source), stamp)
         return source, stamp
+
+    def stamp(self, location: Location) -> FileStamp:
+        """
+        Return the stamp of a file without reading it.
+
+        Raises:
+            DocumentNotFound: there is no such file.
+        """
+        try:
+            return FileStamp.of(Path(location.file).stat())
+        except OSError:
+            raise DocumentNotFound("File not found") from None
+
+    def open(self, location: Location) -> tuple[BinaryIO, FileStamp]:
+        """
+        Open a file for reading piece by piece; safe in a worker thread.
+
+        Raises:
+            DocumentNotFound: there is no such file.
+            AccessDenied: the file system refuses.
+        """
+        return disk.open_file(location.file)
 
     def require_editable(self, location: Location, document: Document) -> None:
         """

@@ -9,21 +9,26 @@ only: an HTML document has the range unit ``selector``.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable
+from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final
+from typing import Final, Literal
 
 from beamfast.documents.change import Appending, Change, Removal, Replacement
 from beamfast.documents.document import Document
-from beamfast.documents.store import FileStamp, Location
-from beamfast.errors import DocumentNotFound
+from beamfast.documents.store import DocumentStore, FileStamp, Location
+from beamfast.errors import DocumentNotFound, StorageError
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.conditional import Conditions, EntityTags
 
 ALLOW: Final = "GET, PUT, DELETE, OPTIONS, POST, HEAD"
+
+#: Files above this size are read piece by piece, off the loop.
+STREAM_ABOVE: Final = 2**20
+PIECE: Final = 2**18
 
 _BYTE_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
 _FILE_NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
@@ -36,10 +41,12 @@ class Options:
 
     Attributes:
         byte_ranges: answer ``Range: bytes=`` on files that are not HTML.
+        charset: of text types, ``utf-8``, or ``none`` for bare types.
         max_body: bytes of an uploaded file; above it 413.
     """
 
     byte_ranges: bool = True
+    charset: Literal["utf-8", "none"] = "utf-8"
     max_body: int = 8 * 2**20
 
 
@@ -64,38 +71,53 @@ class FileHandler(Plugin[Options]):
                 return self._file(request, location, context)
             document = context.committer.peek(location)
             if document is None:
-                return _wait_document(request, location, context)
-            return _document(request, location, document, context)
+                return self._wait_document(request, location, context)
+            return self._document(request, location, document)
         if method in ("PUT", "POST", "DELETE"):
             return self._write(request, context)
         return None
 
     def _file(self, request: Request, location: Location, context: Context) -> Response:
         """Return a file that is not HTML, or a part of it."""
-        data, stamp = context.store.read(location)
+        stamp = context.store.stamp(location)
+        data = b""
+        if stamp.size <= STREAM_ABOVE:
+            data, stamp = context.store.read(location)
         conditions = Conditions.from_headers(request.headers)
-        headers = _validators(stamp.etag, stamp)
+        headers = [
+            ("ETag", f'"{stamp.etag}"'),
+            ("Last-Modified", formatdate(stamp.modified, usegmt=True)),
+        ]
         if self.options.byte_ranges:
             headers.append(("Accept-Ranges", "bytes"))
         if conditions.is_unmodified(stamp.etag, modified=stamp.modified):
             return Response(304, headers=headers)
-        wanted = self._byte_range(request, stamp, len(data))
-        if wanted is None:
-            return Response(
-                200, data, content_type=location.media_type, headers=headers
-            )
-        first, last = wanted
-        if first >= len(data):
-            headers.append(("Content-Range", f"bytes */{len(data)}"))
-            return Response(416, "Range Not Satisfiable", headers=headers)
-        headers.append(("Content-Range", f"bytes {first}-{last}/{len(data)}"))
-        part = data[first : last + 1]
-        return Response(206, part, content_type=location.media_type, headers=headers)
+        status, first, last = 200, 0, stamp.size - 1
+        wanted = self._byte_range(request, stamp)
+        if wanted is not None:
+            status, (first, last) = 206, wanted
+            if first > last:
+                headers.append(("Content-Range", f"bytes */{stamp.size}"))
+                return Response(416, "Range Not Satisfiable", headers=headers)
+            headers.append(("Content-Range", f"bytes {first}-{last}/{stamp.size}"))
+        body: bytes | AsyncIterator[bytes] = data[first : last + 1]
+        if stamp.size > STREAM_ABOVE:
+            headers.append(("Content-Length", str(last + 1 - first)))
+            body = _pieces(context.store, location, stamp, first, last)
+        return Response(
+            status, body, content_type=self._media_type(location), headers=headers
+        )
 
-    def _byte_range(
-        self, request: Request, stamp: FileStamp, size: int
-    ) -> tuple[int, int] | None:
-        """Return the one range that is asked for and may be sent."""
+    def _media_type(self, location: Location) -> str:
+        media_type = location.media_type
+        return (
+            media_type
+            if self.options.charset != "none"
+            else media_type.partition(";")[0]
+        )
+
+    def _byte_range(self, request: Request, stamp: FileStamp) -> tuple[int, int] | None:
+        """Return the one range that is asked for; an empty one cannot be met."""
         value = request.headers.get("range")
         if value is None or not self.options.byte_ranges or request.method != "GET":
             return None
@@ -108,12 +130,30 @@ class FileHandler(Plugin[Options]):
             tags = EntityTags.parse(condition)
             if not tags.matches(stamp.etag, weak=False):
                 return None
+        size = stamp.size
         if not match[1]:
             length = int(match[2])
-            return (max(size - length, 0), size - 1) if length else (size, size)
+            return (max(size - length, 0) if length else size), size - 1
         first = int(match[1])
         last = int(match[2]) if match[2] else size - 1
         return None if match[2] and last < first else (first, min(last, size - 1))
+
+    async def _wait_document(
+        self, request: Request, location: Location, context: Context
+    ) -> Response:
+        document = await context.committer.current(location)
+        return self._document(request, location, document)
+
+    def _document(
+        self, request: Request, location: Location, document: Document
+    ) -> Response:
+        """Return an HTML document as its file has it."""
+        etag = str(document.version)
+        headers = [("ETag", f'"{etag}"'), ("Accept-Ranges", "selector")]
+        if Conditions.from_headers(request.headers).is_unmodified(etag):
+            return Response(304, headers=headers)
+        media_type = self._media_type(location)
+        return Response(200, document.source, content_type=media_type, headers=headers)
 
     async def _write(self, request: Request, context: Context) -> Response:
         """Store, append or remove a whole file."""
@@ -160,28 +200,19 @@ class FileHandler(Plugin[Options]):
         return Response(204)
 
 
-async def _wait_document(
-    request: Request, location: Location, context: Context
-) -> Response:
-    document = await context.committer.current(location)
-    return _document(request, location, document, context)
-
-
-def _document(
-    request: Request, location: Location, document: Document, context: Context
-) -> Response:
-    """Return an HTML document as its file has it."""
-    etag = str(document.version)
-    headers = [("ETag", f'"{etag}"'), ("Accept-Ranges", "selector")]
-    if Conditions.from_headers(request.headers).is_unmodified(etag):
-        return Response(304, headers=headers)
-    return Response(
-        200, document.source, content_type=location.media_type, headers=headers
-    )
-
-
-def _validators(etag: str, stamp: FileStamp) -> list[tuple[str, str]]:
-    return [
-        ("ETag", f'"{etag}"'),
-        ("Last-Modified", formatdate(stamp.modified, usegmt=True)),
-    ]
+async def _pieces(
+    store: DocumentStore, location: Location, stamp: FileStamp, first: int, last: int
+) -> AsyncIterator[bytes]:
+    """Read a large file off the loop, from byte ``first`` to byte ``last``."""
+    stream, opened = await asyncio.to_thread(store.open, location)
+    with stream:
+        if opened != stamp:
+            raise StorageError("the file changed before it could be sent")
+        stream.seek(first)
+        while first <= last:
+            size = min(PIECE, last + 1 - first)
+            piece = await asyncio.to_thread(stream.read, size)
+            if not piece:
+                raise StorageError("the file was cut while it was sent")
+            first += len(piece)
+            yield piece

@@ -175,7 +175,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(page, monkeypatch):
 
     monkeypatch.setattr(os, "fstat", changing)
     assert disk.read_file(str(page))[0] == b"newer"
-    assert len(calls) == 4
+    assert len(calls) == 3
 
 
 def test_removing(page):
@@ -242,3 +242,37 @@ def test_stamps_tell_when_and_how_big():
     assert stamp.etag == "59682f00-b-a"
     assert stamp.modified == 1
     assert not stamp.is_racy
+
+
+def test_a_file_that_never_rests_is_read_all_the_same(tmp_path, monkeypatch):
+    page = tmp_path / "log.txt"
+    page.write_bytes(b"0")
+    real = os.fstat
+
+    def growing(descriptor):
+        with page.open("ab") as stream:
+            stream.write(b"+")
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", growing)
+    data, stamp = disk.read_file(str(page))
+    monkeypatch.undo()
+    assert data.startswith(b"0+")
+    assert stamp != disk.FileStamp.of(page.stat())
+
+
+def test_an_opened_file_comes_with_its_stamp(tmp_path):
+    page = tmp_path / "a.bin"
+    page.write_bytes(b"abc")
+    stream, stamp = disk.open_file(str(page))
+    with stream:
+        assert stream.read() == b"abc"
+    assert stamp == disk.FileStamp.of(page.stat())
+
+
+def test_only_files_can_be_opened(tmp_path):
+    with pytest.raises(DocumentNotFound):
+        disk.open_file(str(tmp_path / "missing"))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(AccessDenied):
+        disk.open_file(str(tmp_path / "pipe"))

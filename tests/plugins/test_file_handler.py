@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from beamfast.errors import StorageError
 from beamfast.server.config import PluginConfig
 
 
@@ -141,6 +142,48 @@ async def test_patch_is_405_with_the_allowed_methods(site):
     assert (answer.status, answer.body) == (405, b"Method not allowed")
     for method in ("GET", "HEAD", "PUT", "POST", "DELETE", "OPTIONS"):
         assert method in answer.headers["Allow"]
+
+
+async def test_bare_media_types_on_request(make_site):
+    site = make_site(PluginConfig("file-handler", {"charset": "none"}))
+    for name, media_type in (("page.html", "text/html"), ("notes.txt", "text/plain")):
+        answer = await site.ask("GET", f"/{name}")
+        assert answer.headers["Content-Type"] == media_type
+
+
+class TestLargeFiles:
+    SIZE = 3 * 2**20 + 17
+
+    @pytest.fixture
+    def content(self, site):
+        content = bytes(range(256)) * (self.SIZE // 256 + 1)
+        (site.root / "large.bin").write_bytes(content[: self.SIZE])
+        return content[: self.SIZE]
+
+    async def test_come_in_pieces(self, site, content):
+        answer = await site.ask("GET", "/large.bin")
+        assert answer.headers["Content-Length"] == str(self.SIZE)
+        pieces = [piece async for piece in answer.body]
+        assert len(pieces) > 1
+        assert b"".join(pieces) == content
+
+    async def test_have_byte_ranges(self, site, content):
+        answer = await site.ask("GET", "/large.bin", Range="bytes=1000000-2000000")
+        assert answer.status == 206
+        assert answer.headers["Content-Length"] == "1000001"
+        pieces = [piece async for piece in answer.body]
+        assert b"".join(pieces) == content[1000000:2000001]
+
+    async def test_that_change_before_they_are_sent_break_off(self, site, content):
+        answer = await site.ask("GET", "/large.bin")
+        (site.root / "large.bin").write_bytes(b"x" * 2**21)
+        with pytest.raises(StorageError, match="changed"):
+            [piece async for piece in answer.body]
+
+    async def test_are_not_opened_for_a_head(self, site, content):
+        answer = await site.ask("HEAD", "/large.bin")
+        assert answer.headers["Content-Length"] == str(self.SIZE)
+        await answer.body.aclose()
 
 
 class TestByteRanges:
