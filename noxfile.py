@@ -38,8 +38,11 @@ def apt_command() -> list[str] | None:
     """Return how to call apt-get as root, or None where that is not allowed."""
     if shutil.which("apt-get") is None:
         return None
+    # Inside, because sudo drops the environment.
+    command = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "-qq"]
+    command += ["-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=120"]
     if os.geteuid() == 0:
-        return ["apt-get"]
+        return command
     if shutil.which("sudo") is None:
         return None
     may = subprocess.run(
@@ -48,7 +51,7 @@ def apt_command() -> list[str] | None:
         capture_output=True,
         check=False,
     )
-    return ["sudo", "-n", "apt-get"] if may.returncode == 0 else None
+    return ["sudo", "-n", *command] if may.returncode == 0 else None
 
 
 def bring_system_packages(session: nox.Session) -> None:
@@ -71,17 +74,11 @@ def bring_system_packages(session: nox.Session) -> None:
         session.warn("apt is not available here: some tests may be deselected")
         return
     # The package lists also serve the tests that download documentation pages.
-    commands = [[*apt, "-qq", "-o", "Acquire::Retries=3", "update"]]
+    commands = [[*apt, "update"]]
     if missing:
-        install = ["install", "-qq", "-y", "--no-install-recommends"]
-        commands.append([*apt, "-o", "Acquire::Retries=3", *install, *missing])
+        commands.append([*apt, "install", "-y", "--no-install-recommends", *missing])
     for command in commands:
-        session.run(
-            *command,
-            external=True,
-            env={"DEBIAN_FRONTEND": "noninteractive"},
-            success_codes=range(256),
-        )
+        session.run(*command, external=True, success_codes=range(256))
 
 
 @nox.session
