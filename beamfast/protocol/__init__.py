@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from beamfast._frames import FrameParser, build_frame, mask
+    from beamfast.protocol.client import ClientDriver
+    from beamfast.protocol.deflate import PerMessageDeflate
     from beamfast.protocol.driver import Side, State
     from beamfast.protocol.events import (
         Closed,
@@ -22,21 +24,27 @@ if TYPE_CHECKING:
         Pong,
         Requested,
     )
+    from beamfast.protocol.eventsource import EventStreamDecoder
     from beamfast.protocol.hixie75 import Hixie75Driver
     from beamfast.protocol.hixie76 import Hixie76Driver
+    from beamfast.protocol.proxy import ProxyDriver
     from beamfast.protocol.rfc6455 import Rfc6455Driver
     from beamfast.protocol.server import ServerDriver
 
 __all__ = [
+    "ClientDriver",
     "Closed",
     "Event",
+    "EventStreamDecoder",
     "Failed",
     "FrameParser",
     "Hixie75Driver",
     "Hixie76Driver",
     "Opened",
+    "PerMessageDeflate",
     "Ping",
     "Pong",
+    "ProxyDriver",
     "Requested",
     "Rfc6455Driver",
     "ServerDriver",
@@ -50,6 +58,10 @@ _HOMES: Final = {
     "FrameParser": "beamfast._frames",
     "build_frame": "beamfast._frames",
     "mask": "beamfast._frames",
+    "ClientDriver": "beamfast.protocol.client",
+    "EventStreamDecoder": "beamfast.protocol.eventsource",
+    "PerMessageDeflate": "beamfast.protocol.deflate",
+    "ProxyDriver": "beamfast.protocol.proxy",
     "Side": "beamfast.protocol.driver",
     "State": "beamfast.protocol.driver",
     "Hixie75Driver": "beamfast.protocol.hixie75",
