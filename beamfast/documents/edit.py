@@ -12,32 +12,18 @@ Writes touch the first match only, as viewers do, who apply an edit with
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
-from turbohtml import DocumentFragment, Element, Namespace, Node, Text
+from turbohtml import Element, Node
 
 from beamfast.documents.document import Document
-from beamfast.documents.fragment import (
-    Fragment,
-    fragment_for,
-    fragment_in,
-    is_structural,
-    wrapper_for,
-)
-from beamfast.documents.ladder import MAX_ENDS, Attempt, Level, Writing
+from beamfast.documents.ladder import Attempt, Level
+from beamfast.documents.plan import plan_append, plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
-from beamfast.documents.spans import (
-    VOID,
-    content_ends_of,
-    doctype_text,
-    ends_of,
-    start_of,
-)
 from beamfast.entry import Splice, Version
-from beamfast.errors import EditConflict, EditRefused, NoElementMatched
+from beamfast.errors import NoElementMatched
 
 
 class Kind(enum.Enum):
@@ -127,26 +113,26 @@ def apply(
     )
     if not targets:
         raise NoElementMatched(NO_MATCH)
-    change = _PLANS[operation.kind](document, targets[0], operation.content)
+    plan = _PLANS[operation.kind](document, targets[0], operation.content)
     watched = _Watch(operation.selector, filters)
-    watched.look(change.parent, change.removed)
+    watched.look(plan.parent, plan.removed)
     # From here on the tree is the expected one, and no longer the document's.
     expected = document.take_tree()
-    count = change.perform()
-    attempt = Attempt(document, expected, change.position, change.root_tags)
-    rewrite = attempt.climb(change.ranges, change.writings)
+    count = plan.perform()
+    attempt = Attempt(document, expected, plan.position, plan.root_tags)
+    rewrite = attempt.climb(plan.ranges, plan.writings)
     if watched.waiting:
-        parent = _node_at(rewrite.document.html, change.position[:-1])
-        index = change.position[-1]
+        parent = _node_at(rewrite.document.html, plan.position[:-1])
+        index = plan.position[-1]
         watched.look(parent, parent.children[index : index + count])
     return Edit(
         level=rewrite.level,
         splices=rewrite.splices,
         source=rewrite.document.source,
-        content=change.content,
-        wrapper=change.wrapper,
-        attributes=change.attributes,
-        position=change.position,
+        content=plan.content,
+        wrapper=plan.wrapper,
+        attributes=plan.attributes,
+        position=plan.position,
         count=count,
         result=rewrite.result,
         matched=frozenset(watched.matched),
@@ -154,187 +140,17 @@ def apply(
     )
 
 
-@dataclass(slots=True)
-class _Change:
-    """
-    One operation on one element, prepared on the unchanged tree.
-
-    Attributes:
-        parent: node whose children change.
-        position: as in :class:`Edit`.
-        removed: nodes that go.
-        ranges: candidate byte ranges of what is replaced.
-        writings: what may stand there, narrowest first.
-        perform: applies the operation to the tree; returns ``Edit.count``.
-    """
-
-    parent: Node
-    position: tuple[int, ...]
-    removed: tuple[Element, ...]
-    ranges: list[tuple[int, int]]
-    writings: list[Writing]
-    perform: Callable[[], int]
-    content: str = ""
-    wrapper: str = "div"
-    attributes: dict[str, str] | None = None
-    root_tags: int = 0
-
-
-def _plan_replace(document: Document, target: Element, content: bytes) -> _Change:
-    if not content:
-        return _removal(document, target)
-    parent = _parent_of(target)
-    if is_structural(target):
-        doctype = doctype_text(document.text.text)
-        fragment = fragment_for(content, target.tag, doctype)
-    else:
-        fragment = fragment_in(content, parent)
-    return _Change(
-        parent=parent,
-        position=_path_of(target),
-        removed=(target,),
-        ranges=_outer_ranges(document, target),
-        writings=_writings(fragment),
-        perform=lambda: _exchange(target, fragment.nodes),
-        content=fragment.content,
-        wrapper=fragment.wrapper,
-        attributes=fragment.attributes,
-        root_tags=fragment.root_tags,
-    )
-
-
-def _plan_append(document: Document, target: Element, content: bytes) -> _Change:
-    if target.tag in VOID and target.namespace is Namespace.HTML:
-        raise EditRefused(f"{target.tag} has no content", code="void-element")
-    parent: Node = target
-    for child in target.children[:1]:
-        if isinstance(child, DocumentFragment):  # the content of a template
-            parent = child
-    fragment = fragment_in(content, parent)
-    return _Change(
-        parent=parent,
-        position=(*_path_of(parent), len(parent)),
-        removed=(),
-        ranges=_inner_ranges(document, target),
-        writings=_writings(fragment),
-        perform=lambda: _extend(parent, fragment.nodes),
-        content=fragment.content,
-        wrapper=fragment.wrapper,
-        root_tags=fragment.root_tags,
-    )
-
-
-def _plan_delete(document: Document, target: Element, content: bytes) -> _Change:
-    change = _removal(document, target)
-    change.content = target.serialize()
-    change.wrapper = wrapper_for(change.content, (target,))
-    return change
-
-
-def _removal(document: Document, target: Element) -> _Change:
-    if is_structural(target):
-        # It would come back at the next read (HTML, 13.1.2.4).
-        raise EditConflict(f"The {target.tag} element cannot be removed")
-    return _Change(
-        parent=_parent_of(target),
-        position=_path_of(target),
-        removed=(target,),
-        ranges=_outer_ranges(document, target),
-        writings=[Writing("splice", "")],
-        perform=lambda: _exchange(target, ()),
-    )
-
-
 _PLANS: Final = {
-    Kind.REPLACE: _plan_replace,
-    Kind.APPEND: _plan_append,
-    Kind.DELETE: _plan_delete,
+    Kind.REPLACE: plan_replace,
+    Kind.APPEND: plan_append,
+    Kind.DELETE: plan_delete,
 }
-
-
-def _writings(fragment: Fragment) -> list[Writing]:
-    balanced = Writing("balanced", fragment.balanced)
-    if fragment.verbatim is None:
-        return [balanced]
-    return [Writing("splice", fragment.verbatim), balanced]
-
-
-def _outer_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
-    text = document.text
-    start = start_of(target, text.text)
-    if start is None:
-        return []
-    first = text.byte_offset(start)
-    ends = islice(ends_of(target, text.text), MAX_ENDS)
-    return [(first, text.byte_offset(end)) for end in ends]
-
-
-def _inner_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
-    text = document.text
-    if start_of(target, text.text) is None:
-        return []
-    ends = islice(content_ends_of(target, text.text), MAX_ENDS)
-    places = [text.byte_offset(end) for end in ends]
-    return [(place, place) for place in places]
-
-
-def _parent_of(element: Element) -> Node:
-    parent = element.parent
-    assert parent is not None  # it was found in a document
-    return parent
-
-
-def _path_of(node: Node) -> tuple[int, ...]:
-    path = []
-    while (parent := node.parent) is not None:
-        path.append(parent.children.index(node))
-        node = parent
-    return tuple(reversed(path))
 
 
 def _node_at(root: Node, path: tuple[int, ...]) -> Node:
     for index in path:
         root = root[index]
     return root
-
-
-def _exchange(target: Element, nodes: Sequence[Node]) -> int:
-    """Put ``nodes`` where ``target`` is; return how many stand there as new ones."""
-    before, after = target.previous_sibling, target.next_sibling
-    if nodes:
-        target.replace_with(*nodes)
-    else:
-        target.extract()
-    return _join_around(before, nodes, after)
-
-
-def _extend(parent: Node, nodes: Sequence[Node]) -> int:
-    """Append ``nodes``; return how many stand there as new ones."""
-    assert isinstance(parent, (Element, DocumentFragment))
-    before = parent[len(parent) - 1] if len(parent) else None
-    for node in nodes:
-        parent.append(node)
-    return _join_around(before, nodes, None)
-
-
-def _join_around(before: Node | None, nodes: Sequence[Node], after: Node | None) -> int:
-    # A parser never makes two text nodes side by side.
-    count = len(nodes)
-    last = nodes[-1] if nodes else before
-    if nodes and _join(before, nodes[0]):
-        count -= 1
-        if not count:
-            last = before
-    _join(last, after)
-    return count
-
-
-def _join(left: Node | None, right: Node | None) -> bool:
-    if not (isinstance(left, Text) and isinstance(right, Text)):
-        return False
-    left.data += right.data
-    right.extract()
-    return True
 
 
 class _Watch:

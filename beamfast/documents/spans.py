@@ -45,6 +45,10 @@ _END_TAG: Final = re.compile("</[a-z]", re.IGNORECASE | re.ASCII)
 _DOCTYPE: Final = re.compile(
     r"\s*(?:<!--.*?-->\s*)*(<!doctype[^>]*>)", re.IGNORECASE | re.ASCII | re.DOTALL
 )
+_STRAY: Final = {
+    tag: re.compile(rf"</{tag}(?:[\s/][^>]*)?>", re.IGNORECASE | re.ASCII)
+    for tag in ("p", "br")
+}
 _CLOSING: Final = {
     "body": re.compile("</body", re.IGNORECASE | re.ASCII),
     "html": re.compile("</html", re.IGNORECASE | re.ASCII),
@@ -157,6 +161,38 @@ def content_ends_of(element: Element, text: str) -> Iterator[int]:
         yield location.end_tag.start_offset
     else:
         yield from _implied_ends(element, text)
+
+
+def stray_tag_span(element: Element, text: str) -> tuple[int, int] | None:
+    """
+    Return where the end tag stands that made an empty ``p`` or ``br``.
+
+    ``</p>`` without an open paragraph and any ``</br>`` are elements of their own
+    (HTML, 13.2.6.4.7), with nothing else in the file to show for them.
+    """
+    pattern = _STRAY.get(element.tag)
+    parent = element.parent
+    if pattern is None or not isinstance(parent, Element) or len(element):
+        return None
+    least = content_start(parent, text) or 0
+    for sibling in element.previous_siblings:
+        if isinstance(sibling, Element) and start_of(sibling, text) is not None:
+            least = next(ends_of(sibling, text))
+            break
+    match = pattern.search(text, least)
+    return match.span() if match else None
+
+
+def omitted_end_tags(node: Node | None) -> str:
+    """Return the end tags, innermost first, that the file leaves out for ``node``."""
+    tags = ""
+    while isinstance(node, Element) and node.namespace is Namespace.HTML:
+        location = node.source_location
+        if location is None or location.end_tag is not None or node.tag in VOID:
+            break
+        tags = f"</{node.tag}>{tags}"
+        node = node[len(node) - 1] if len(node) else None
+    return tags
 
 
 def doctype_span(text: str) -> tuple[int, int] | None:

@@ -15,6 +15,7 @@ from beamfast.documents.spans import (
     doctype_span,
     ends_of,
     start_of,
+    stray_tag_span,
 )
 
 
@@ -176,3 +177,25 @@ def test_offsets_agree_with_the_encoded_prefix(text, bom):
     for offset in [*range(len(mapped.text)), len(mapped.text), 0, 1]:
         rest = source[mapped.byte_offset(offset) :].decode()
         assert rest.replace("\r\n", "\n").replace("\r", "\n") == mapped.text[offset:]
+
+
+@pytest.mark.parametrize(
+    ("source", "span"),
+    [
+        ("a</p>b", (1, 5)),
+        ("<div>a</P class=x>b</div>", (6, 18)),
+        ("<p>x</p>a</p>", (9, 13)),
+        ("<p>x</p><!--c--></p>", (16, 20)),
+    ],
+)
+def test_a_stray_end_tag_is_the_place_of_the_paragraph_it_makes(source, span):
+    document = Document(source.encode())
+    (element,) = (found for found in document.select(Selector("p")) if not len(found))
+    assert start_of(element, document.text.text) is None
+    assert stray_tag_span(element, document.text.text) == span
+
+
+def test_no_other_element_has_a_stray_tag():
+    document = Document(b"<b><p>x</b></p></div>")
+    clone = document.select(Selector("p b"))[0]
+    assert stray_tag_span(clone, document.text.text) is None
