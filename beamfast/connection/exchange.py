@@ -35,12 +35,19 @@ class Feeder(Protocol):
 
 class Exchange:
     """
-    A request and its body.
+    A request and its body, until it is answered.
 
     Args:
         feeder: the connection.
         request: whose body this feeds.
         keep_alive: the connection may serve another request after it.
+
+    Attributes:
+        request: gone once the answer begins: each refers to the other, and a
+            cycle would keep the headers of every request for the collector.
+        method: of the request.
+        target: of the request.
+        http_version: of the request.
     """
 
     __slots__ = (
@@ -51,15 +58,21 @@ class Exchange:
         "_waiter",
         "buffered",
         "expects_continue",
+        "http_version",
         "is_complete",
         "is_discarded",
         "keep_alive",
+        "method",
         "received",
         "request",
+        "target",
     )
 
     def __init__(self, feeder: Feeder, request: Request, *, keep_alive: bool) -> None:
         self.request: Request = request
+        self.method: str = request.method
+        self.target: str = request.target
+        self.http_version: str = request.http_version
         self.keep_alive: bool = keep_alive
         self.expects_continue: bool = request.expects_continue
         self.is_complete: bool = False
@@ -115,7 +128,8 @@ class Exchange:
         self._feeder.flow_changed()
 
     def answer(self) -> None:
-        """Note that the final answer begins; no interim one may follow (15.2)."""
+        """Note that the answer begins: no interim one may follow (RFC 9110, 15.2)."""
+        del self.request
         if self.expects_continue and not self.is_complete:
             # The client may or may not send its body now; both would be
             # legal, so the connection cannot be used again (RFC 9110, 10.1.1).

@@ -127,7 +127,7 @@ class HttpConnection(asyncio.Protocol):
         self.service.heartbeat.forget(self)
         self._closing = True
         exchange, self._current = self._current, None
-        self._parser = self._waiting = self._upgrade = None
+        self._parser = self._waiting = self._upgrade = self._refusal = None
         self._sender.stop()
         if exchange is not None and not exchange.is_complete:
             exchange.fail(RequestError(400, "The client went away"))

@@ -15,7 +15,7 @@ from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError
-from beamfast.http import Request, Response
+from beamfast.http import Response
 from beamfast.protocol.handshake import server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
 
@@ -48,14 +48,14 @@ def head(
     if status != 101:
         if not exchange.keep_alive:
             headers.set("Connection", "close")
-        elif exchange.request.http_version == "1.0":
+        elif exchange.http_version == "1.0":
             headers.set("Connection", "keep-alive")
     return response_head(status, headers)
 
 
-def is_bare(request: Request, response: Response) -> bool:
+def is_bare(exchange: Exchange, response: Response) -> bool:
     """Tell whether the answer ends with its head (RFC 9110, 6.4.1)."""
-    return request.method == "HEAD" or response.status in (204, 304)
+    return exchange.method == "HEAD" or response.status in (204, 304)
 
 
 async def pieces(
@@ -68,12 +68,12 @@ async def pieces(
         ValueError: the body has not the length that the head announced.
     """
     headers = response.headers
-    if is_bare(exchange.request, response):
+    if is_bare(exchange, response):
         yield head(service, exchange, response)
         return
     announced = headers.get("content-length")
     is_chunked = announced is None
-    if is_chunked and exchange.request.http_version == "1.0":
+    if is_chunked and exchange.http_version == "1.0":
         # HTTP/1.0 knows no chunks; the end of the connection ends the body.
         is_chunked = exchange.keep_alive = False
     elif is_chunked:
@@ -111,6 +111,7 @@ def become_websocket(
         return Response(error.status, str(error), headers=error.headers)
     for name, value in handshake:
         response.headers.set(name, value)
+    exchange.answer()
     transport.write(head(service, exchange, response))
     websocket = WebSocket.of_request(request, upgrade, service)
     transport.set_protocol(websocket)
@@ -129,9 +130,10 @@ def become_event_source(
     headers.set("Content-Type", "text/event-stream; charset=utf-8")
     headers.set("Cache-Control", "no-cache, no-store")
     headers.set("X-Accel-Buffering", "no")
+    source = EventSource(exchange.request, stream, service)
+    exchange.answer()
     exchange.keep_alive = False
     transport.write(head(service, exchange, response))
-    source = EventSource(exchange.request, stream, service)
     transport.set_protocol(source)
     source.attach(transport, service.registry.state)
     source.open(stream.on_open)

@@ -81,7 +81,7 @@ class Sender:
         body = response.body
         if isinstance(body, bytes):
             start = reply.head(self._service, exchange, response, len(body))
-            bare = reply.is_bare(exchange.request, response)
+            bare = reply.is_bare(exchange, response)
             self._transport.write(start if bare else start + body)
             on_sent(exchange)
         else:
@@ -105,7 +105,7 @@ class Sender:
                         await self._drained
         except Exception:
             # The status is out already: a cut body is the only honest answer.
-            logger.exception("the body for %r broke off", exchange.request)
+            logger.exception("the body for %s broke off", exchange.target)
             self._transport.abort()
         else:
             on_sent(exchange)
