@@ -19,7 +19,7 @@ def requests_of(data, step):
     seen = []
     parser = RequestParser(
         lambda request: seen.append((request.method, request.url, request.path)),
-        lambda piece: seen.extend(piece),
+        seen.extend,
         lambda: seen.append("end"),
     )
     try:
