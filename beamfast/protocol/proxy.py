@@ -57,7 +57,7 @@ class ProxyDriver(Outbox):
         self._reader: ResponseReader | None = ResponseReader()
         self._rest = b""
         self._started = False
-        self.state = State.CONNECTING
+        self.state: State = State.CONNECTING
         self.response: ServerResponse | None = None
 
     def start(self) -> bool:
