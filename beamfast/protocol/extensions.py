@@ -107,7 +107,8 @@ def parse_extensions(headers: Headers) -> list[Offer]:
     Raises:
         HandshakeError: 400, the grammar is broken.
     """
-    fields = headers.get_all(FIELD)
+    # A field without anything is written by clients that offer nothing.
+    fields = [field for field in headers.get_all(FIELD) if field.strip(" \t")]
     return _Reader(", ".join(fields)).read() if fields else []
 
 

@@ -98,9 +98,9 @@ def test_broadcast_vector(vector):
 @pytest.mark.parametrize("vector", vectors("permessage_deflate_negotiation"))
 def test_negotiation_vector(vector):
     setup = vector["setup"]
-    fields = [("Sec-WebSocket-Extensions", setup["offer"])] if setup["offer"] else []
+    headers = Headers([("Sec-WebSocket-Extensions", setup["offer"])])
     extension = PerMessageDeflate(**setup["server_options"])
-    answers, active = negotiate(parse_extensions(Headers(fields)), [extension])
+    answers, active = negotiate(parse_extensions(headers), [extension])
     answer = vector["expect"]["answer"]
     assert len(active) == len(answers) == (answer is not None)
     for offer in answers:

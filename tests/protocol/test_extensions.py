@@ -37,7 +37,7 @@ class Fake:
 
 
 def test_no_field_means_no_offers():
-    assert parsed() == []
+    assert parsed() == parsed("") == parsed(" \t") == []
 
 
 def test_names_parameters_and_values_are_read():
@@ -56,7 +56,6 @@ def test_case_is_kept():
 @pytest.mark.parametrize(
     "field",
     [
-        "",
         ",",
         "a,",
         ",a",
@@ -114,7 +113,7 @@ def test_any_field_is_read_or_refused(text):
         offers = parse_extensions(headers)
     except HandshakeError:
         return
-    assert offers
+    assert offers or not text.strip(" \t")
 
 
 # Negotiation
