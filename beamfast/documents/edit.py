@@ -12,14 +12,14 @@ Writes touch the first match only, as viewers do, who apply an edit with
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from turbohtml import Element, Node
 
 from beamfast.documents.document import Document
-from beamfast.documents.ladder import Attempt, Level
+from beamfast.documents.ladder import Attempt, Level, is_frame, moved_place
 from beamfast.documents.plan import plan_append, plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
 from beamfast.entry import Splice, Version
@@ -65,8 +65,8 @@ class Edit:
             only there, the element that was removed.
         wrapper: element that carries ``content`` in a StreamItem.
         attributes: of the new ``html``, ``head`` or ``body``, when one was replaced.
-        position: child indexes, in the old tree, of the element that was replaced
-            or deleted, or of the place behind the last child when appended.
+        position: child indexes of the first new node, in the new tree; of the
+            element that was replaced or deleted, in the old one.
         count: how many nodes of the new tree, from ``position`` on, are new. Text
             that joined the text before it is not counted.
         result: bytes that now stand in the place of the element, or were appended.
@@ -121,10 +121,15 @@ def apply(
     count = plan.perform()
     attempt = Attempt(document, expected, plan.position, plan.root_tags)
     rewrite = attempt.climb(plan.ranges, plan.writings)
-    if watched.waiting:
-        parent = _node_at(rewrite.document.html, plan.position[:-1])
-        index = plan.position[-1]
+    *path, index = plan.position
+    if watched.waiting or not rewrite.is_exact:
+        parent = _node_at(rewrite.document.html, path)
+        if not rewrite.is_exact and is_frame(parent):
+            index, count = moved_place(parent, plan.parent, index, count)
         watched.look(parent, parent.children[index : index + count])
+    if plan.removed:
+        # What was there before is found in the old tree, where it was.
+        index = plan.position[-1]
     return Edit(
         level=rewrite.level,
         splices=rewrite.splices,
@@ -132,7 +137,7 @@ def apply(
         content=plan.content,
         wrapper=plan.wrapper,
         attributes=plan.attributes,
-        position=plan.position,
+        position=(*path, index),
         count=count,
         result=rewrite.result,
         matched=frozenset(watched.matched),
@@ -147,7 +152,7 @@ _PLANS: Final = {
 }
 
 
-def _node_at(root: Node, path: tuple[int, ...]) -> Node:
+def _node_at(root: Node, path: Sequence[int]) -> Node:
     for index in path:
         root = root[index]
     return root

@@ -63,12 +63,15 @@ class Rewrite:
         splices: byte operations on the old file.
         document: the new file, with its tree.
         result: bytes that now stand for the new nodes.
+        is_exact: the new tree is the expected one in every node; otherwise white
+            space in the frame of the page has moved.
     """
 
     level: Level
     splices: tuple[Splice, ...]
     document: Document
     result: bytes
+    is_exact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +107,9 @@ class Attempt:
             except EditRefused as error:
                 refusal = error
                 continue
-            if is_same_tree(tree, self.expected):
-                return Rewrite(level, splices, after, result)
+            is_exact = tree.equals(self.expected)
+            if is_exact or _is_same_frame(tree, self.expected):
+                return Rewrite(level, splices, after, result, is_exact)
             if refusal is None:
                 refusal = EditRefused(difference(tree, self.expected))
         raise refusal or EditRefused("The element has no place in the file")
@@ -184,6 +188,21 @@ def is_same_tree(tree: turbohtml.Document, expected: turbohtml.Document) -> bool
     return tree.equals(expected) or _is_same_frame(tree, expected)
 
 
+def moved_place(read: Node, wanted: Node, index: int, count: int) -> tuple[int, int]:
+    """
+    Return where the nodes ``[index, index + count)`` of ``wanted`` are in ``read``.
+
+    The two nodes agree but for white space, as ``is_same_tree`` has it.
+    """
+    before = sum(map(_is_solid, wanted.children[:index]))
+    solid = sum(map(_is_solid, wanted.children[index : index + count]))
+    places = [place for place, node in enumerate(read.children) if _is_solid(node)]
+    if not solid:
+        return min(index, len(read)), 0
+    first, last = places[before], places[before + solid - 1]
+    return first, last - first + 1
+
+
 def _is_same_frame(read: Node, wanted: Node) -> bool:
     return all(
         _is_same_in_frame(one, other) for one, other in _pairs_in_frame(read, wanted)
@@ -196,14 +215,14 @@ def _is_same_in_frame(one: Node | None, other: Node | None) -> bool:
     if one.equals(other):
         return True
     if isinstance(one, Text) and isinstance(other, Text):
-        return _is_frame(one.parent, "body") and (
+        return is_frame(one.parent, "body") and (
             one.data.strip(_WHITE_SPACE) == other.data.strip(_WHITE_SPACE)
         )
     return (
         isinstance(one, Element)
         and isinstance(other, Element)
         and one.tag == other.tag
-        and _is_frame(one)
+        and is_frame(one)
         and one.attrs.copy() == other.attrs.copy()
         and _is_same_frame(one, other)
     )
@@ -213,20 +232,21 @@ def _pairs_in_frame(
     read: Node, wanted: Node
 ) -> Iterator[tuple[Node | None, Node | None]]:
     """Pair the children up, without the white space that does not count."""
-    if not _is_frame(read):
+    if not is_frame(read):
         return zip_longest(read.children, wanted.children)
     return zip_longest(_without_white_space(read), _without_white_space(wanted))
 
 
 def _without_white_space(node: Node) -> list[Node]:
-    return [
-        child
-        for child in node.children
-        if not isinstance(child, Text) or child.data.strip(_WHITE_SPACE)
-    ]
+    return [child for child in node.children if _is_solid(child)]
 
 
-def _is_frame(node: Node | None, *tags: str) -> bool:
+def _is_solid(node: Node) -> bool:
+    return not isinstance(node, Text) or bool(node.data.strip(_WHITE_SPACE))
+
+
+def is_frame(node: Node | None, *tags: str) -> bool:
+    """Tell whether white space in ``node`` may move: ``html``, ``head``, ``body``."""
     if isinstance(node, Element):
         return node.tag in (tags or STRUCTURAL) and node.namespace is Namespace.HTML
     return isinstance(node, turbohtml.Document)
