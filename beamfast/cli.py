@@ -9,6 +9,7 @@ import sys
 import tempfile
 import webbrowser
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +19,7 @@ import click
 from beamfast import __version__
 from beamfast.errors import ConfigError
 from beamfast.server.config import DEFAULT_ADDRESS, DEFAULT_PORT, ServerConfig
+from beamfast.server.html_config import load_config
 from beamfast.server.server import Server
 
 #: Exit codes beside 0 (done) and 2 (usage or configuration).
@@ -53,17 +55,15 @@ def main() -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--bind",
-    default=DEFAULT_ADDRESS,
-    show_default=True,
+    envvar=["BEAMFAST_BIND", "BIND_ADDRESS"],
     metavar="ADDRESS",
-    help="Address to listen on.",
+    help=f"Address to listen on.  [default: {DEFAULT_ADDRESS}]",
 )
 @click.option(
     "--port",
-    default=DEFAULT_PORT,
-    show_default=True,
+    envvar=["BEAMFAST_PORT", "PORT"],
     type=click.IntRange(0, 65535),
-    help="TCP port; 0 takes any free one.",
+    help=f"TCP port; 0 takes any free one.  [default: {DEFAULT_PORT}]",
 )
 @click.option(
     "--allow-anonymous-writes",
@@ -79,15 +79,18 @@ def main() -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Say what happens.")
 def serve(
     path: Path | None,
-    bind: str,
-    port: int,
+    bind: str | None,
+    port: int | None,
     *,
     allow_anonymous_writes: bool,
     open_browser: bool | None,
     verbose: bool,
 ) -> None:
     """
-    Serve the folder PATH; without PATH a demo page in a temporary folder.
+    Serve PATH, a folder or a configuration file; without PATH a demo page.
+
+    Address and port come from the command line, else from BEAMFAST_BIND and
+    BEAMFAST_PORT (or BIND_ADDRESS and PORT), else from the configuration.
 
     \b
     Examples:
@@ -100,19 +103,14 @@ def serve(
         if path is None:
             path = _demo_folder(stack)
         try:
-            config = ServerConfig.for_folder(
-                path,
-                address=bind,
-                port=port,
-                allow_anonymous_writes=allow_anonymous_writes,
-            )
+            config = _config(path, bind, port, anonymous=allow_anonymous_writes)
             server = Server(config)
         except ConfigError as error:
             _fail(str(error), 2)
         try:
             server.bind()
         except OSError as error:
-            _fail_to_bind(bind, port, error)
+            _fail_to_bind(config.address, config.port, error)
         if open_browser is None:
             open_browser = is_demo and sys.stdout.isatty()
 
@@ -122,6 +120,32 @@ def serve(
                 webbrowser.open(url)
 
         server.run(ready)
+
+
+@main.command()
+@click.argument("path", type=click.Path(path_type=Path))
+def check(path: Path) -> None:
+    """Check the configuration file PATH: every mistake, with its line."""
+    try:
+        config = load_config(path)
+        config.check()
+    except ConfigError as error:
+        _fail(str(error), 2)
+    names = ", ".join(name for host in config.hosts for name in host.names)
+    click.echo(f"{path} is fine: {names} on {config.address} port {config.port}")
+
+
+def _config(
+    path: Path, bind: str | None, port: int | None, *, anonymous: bool
+) -> ServerConfig:
+    """Return what to serve: PATH, changed by what the command line says."""
+    config = load_config(path) if path.is_file() else ServerConfig.for_folder(path)
+    return replace(
+        config,
+        address=config.address if bind is None else bind,
+        port=config.port if port is None else port,
+        allow_anonymous_writes=anonymous,
+    )
 
 
 def _demo_folder(stack: ExitStack) -> Path:
@@ -135,7 +159,7 @@ def _demo_folder(stack: ExitStack) -> Path:
 def _announce(path: Path, url: str, *, is_demo: bool, verbose: bool) -> None:
     if verbose:
         click.echo(f"PID: {os.getpid()}")
-    what = "a demo page in" if is_demo else "folder"
+    what = "a demo page in" if is_demo else "folder" if path.is_dir() else "by"
     click.echo(f"beamfast {__version__} serves {what} {path}")
     click.echo(f"Ready at {url}")
     if is_demo:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
 
@@ -63,6 +63,8 @@ class Plugin(Generic[OptionsT]):
 
     name: ClassVar[str]
     options_type: ClassVar[type[Any]]
+    #: Further spellings of options in configurations.
+    aliases: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, options: OptionsT | None = None) -> None:
         self.options: OptionsT = self.options_type() if options is None else options
@@ -107,9 +109,17 @@ class Pipeline:
     Args:
         plugins: in configured order.
         context: handed to each call.
+        server_header: ``Server`` field of every answer; None leaves it to the
+            connection.
     """
 
-    def __init__(self, plugins: Sequence[Plugin[Any]], context: Context) -> None:
+    def __init__(
+        self,
+        plugins: Sequence[Plugin[Any]],
+        context: Context,
+        server_header: str | None = None,
+    ) -> None:
+        self._server_header = server_header
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
         self._request_phase: tuple[RequestMethod, ...] = tuple(
@@ -190,6 +200,8 @@ class Pipeline:
                 response = changed
             elif changed is not None:
                 return self._wait_response(request, response, changed, index)
+        if self._server_header is not None:
+            response.headers.set("Server", self._server_header)
         return response
 
     async def _wait_response(

@@ -43,8 +43,12 @@ def head(
         headers.add("Content-Length", str(length))
     if "date" not in headers:
         headers.add("Date", service.date())
-    if service.server and "server" not in headers:
+    server = headers.get("server")
+    if server is None and service.server:
         headers.add("Server", service.server)
+    elif server == "":
+        # A host whose header is configured empty does not say what it is.
+        headers.remove("Server")
     if status != 101:
         if not exchange.keep_alive:
             headers.set("Connection", "close")

@@ -51,12 +51,15 @@ class HostConfig:
         names: host names it answers to; ``*`` for any.
         plugins: its pipeline, in order.
         allowed_origins: foreign origins that may connect and write.
+        server_header: value of the ``Server`` field; None for the server's own,
+            empty for none.
     """
 
     root: Path
     names: tuple[str, ...] = ("*",)
     plugins: tuple[PluginConfig, ...] = tuple(map(PluginConfig, DEFAULT_PLUGINS))
     allowed_origins: tuple[str, ...] = ()
+    server_header: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +84,7 @@ class ServerConfig:
     drain: float = 20.0
 
     @classmethod
-    def for_folder(
-        cls,
-        folder: Path,
-        *,
-        address: str = DEFAULT_ADDRESS,
-        port: int = DEFAULT_PORT,
-        allow_anonymous_writes: bool = False,
-    ) -> Self:
+    def for_folder(cls, folder: Path, *, port: int = DEFAULT_PORT) -> Self:
         """
         Serve one folder under every host name, with the default pipeline.
 
@@ -98,12 +94,7 @@ class ServerConfig:
         if not folder.is_dir():
             kind = "not a folder" if folder.exists() else "no such folder"
             raise ConfigError(f"{kind}: {folder}")
-        return cls(
-            (HostConfig(folder),),
-            address=address,
-            port=port,
-            allow_anonymous_writes=allow_anonymous_writes,
-        )
+        return cls((HostConfig(folder),), port=port)
 
     def check(self) -> None:
         """

@@ -8,22 +8,17 @@ cannot be ours on a loopback listener, and writes that a foreign page sends.
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Awaitable, Sequence
-from importlib.metadata import entry_points
-from typing import Any, Final
 
 from beamfast.commit.committer import Committer
 from beamfast.documents.store import DocumentStore
-from beamfast.errors import ConfigError
 from beamfast.http import WRITE_METHODS, Request, Response
 from beamfast.journal.memory import MemoryJournal
-from beamfast.pipeline import Context, Pipeline, Plugin
+from beamfast.pipeline import Context, Pipeline
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
-from beamfast.server.config import HostConfig, PluginConfig, is_loopback_name
-
-PLUGIN_GROUP: Final = "beamfast.plugins"
+from beamfast.server.config import HostConfig, is_loopback_name
+from beamfast.server.plugin_types import load_plugin
 
 
 class Host:
@@ -52,9 +47,8 @@ class Host:
             host_names=config.names,
             allowed_origins=config.allowed_origins,
         )
-        self.pipeline: Pipeline = Pipeline(
-            [load_plugin(one) for one in config.plugins], context
-        )
+        plugins = [load_plugin(one) for one in config.plugins]
+        self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)
 
     def start(self) -> None:
         """Clear what a crash left behind, start the plugins."""
@@ -88,7 +82,7 @@ class Hosts:
     def handle(self, request: Request) -> Response | Awaitable[Response]:
         """Answer ``request``; never raises."""
         name = host_name(request.headers.get("host") or "localhost")
-        host = self._by_name.get(name)
+        host = self._by_name.get(name) or self._by_wildcard(name)
         if host is None:
             host = self._by_name.get("*")
             if host is None:
@@ -102,6 +96,13 @@ class Hosts:
                 request, Response(403, "Writes from other origins are refused")
             )
         return host.pipeline.handle(request)
+
+    def _by_wildcard(self, name: str) -> Host | None:
+        """Return the host with the longest ``*.`` name that covers ``name``."""
+        while name := name.partition(".")[2]:
+            if host := self._by_name.get(f"*.{name}"):
+                return host
+        return None
 
 
 def host_name(value: str) -> str:
@@ -126,36 +127,3 @@ def is_foreign(request: Request, config: HostConfig) -> bool:
     return not origin_allowed(
         headers, config.allowed_origins, is_secure=request.is_secure
     )
-
-
-def load_plugin(config: PluginConfig) -> Plugin[Any]:
-    """
-    Construct a plugin from its name and options.
-
-    Raises:
-        ConfigError: there is no such plugin, or it has no such option.
-    """
-    plugin_type = _plugin_type(config.name)
-    try:
-        options = plugin_type.options_type(**config.options)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"plugin {config.name}: {error}") from error
-    return plugin_type(options)
-
-
-def _plugin_type(name: str) -> type[Plugin[Any]]:
-    module_name = f"beamfast.plugins.{name.replace('-', '_')}"
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name != module_name:
-            raise
-        for point in entry_points(group=PLUGIN_GROUP, name=name):
-            loaded: type[Plugin[Any]] = point.load()
-            return loaded
-        raise ConfigError(f"there is no plugin named {name}") from None
-    for value in vars(module).values():
-        if isinstance(value, type) and getattr(value, "name", None) == name:
-            found: type[Plugin[Any]] = value
-            return found
-    raise ConfigError(f"there is no plugin named {name}")

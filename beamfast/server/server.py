@@ -15,8 +15,9 @@ from beamfast.connection.service import Service
 from beamfast.documents.allocator import tune_allocator
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import ServerConfig
-from beamfast.server.host import Host, Hosts, load_plugin
+from beamfast.server.host import Host, Hosts
 from beamfast.server.listener import listen, url_of
+from beamfast.server.plugin_types import load_plugin
 from beamfast.server.worker import bind_tcp
 
 logger: logging.Logger = logging.getLogger("beamfast.server")

@@ -30,11 +30,60 @@ def test_a_missing_folder_is_a_clear_error_with_exit_code_2(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_file_instead_of_a_folder_is_a_clear_error(tmp_path):
+def test_a_file_that_is_no_configuration_is_a_clear_error(tmp_path):
     (tmp_path / "page.html").write_text("x")
     done = beamfast(str(tmp_path / "page.html"))
     assert done.returncode == 2
-    assert "not a folder" in done.stderr
+    assert "page.html:1: no HostConfig: nothing to serve" in done.stderr
+
+
+CONFIG = """<!DOCTYPE html>
+<title>Notes server</title>
+<dl itemscope itemtype="https://rustybeam.net/schema/ServerConfig">
+  <dt>Port</dt><dd itemprop="bindPort">8000</dd>
+</dl>
+<section itemscope itemtype="https://rustybeam.net/schema/HostConfig">
+  <p>Serves <b itemprop="hostname">localhost</b>, <b itemprop="hostname">127.0.0.1</b>
+     from <code itemprop="hostRoot">./site</code></p>
+  <ol>
+    <li itemprop="plugin" itemscope
+        itemtype="https://rustybeam.net/schema/SelectorHandlerPlugin">
+      <code itemprop="library">file://./x/librusty_beam_selector_handler.so</code></li>
+    <li itemprop="plugin" itemscope
+        itemtype="https://rustybeam.net/schema/FileHandlerPlugin">
+      <code itemprop="library">file://./x/librusty_beam_file_handler.so</code></li>
+  </ol>
+</section>
+"""
+
+
+def test_a_configuration_file_is_served_and_the_command_line_wins(serve, site):
+    file = site.parent / "config.html"
+    file.write_text(CONFIG)
+    server = serve(root=file)
+    assert server.port != 8000
+    status, _, body = server.request("GET", "/document.html", selector="h1")
+    assert (status, body) == (206, b"<h1>Notes</h1>")
+
+
+def test_check_reports_every_mistake_and_exits_with_2(tmp_path, site):
+    file = tmp_path / "config.html"
+    file.write_text(CONFIG)
+    good = beamfast("check", str(file))
+    assert good.returncode == 0
+    assert "localhost, 127.0.0.1 on 127.0.0.1 port 8000" in good.stdout
+    file.write_text(CONFIG.replace("8000", "many").replace("./site", "./nowhere"))
+    bad = beamfast("check", str(file))
+    assert bad.returncode == 2
+    assert "config.html:4: bindPort: 'many' is not a port" in bad.stderr
+    assert "no such folder: ./nowhere" in bad.stderr
+
+
+def test_the_environment_chooses_address_and_port(serve, monkeypatch, site):
+    monkeypatch.setenv("BEAMFAST_BIND", "127.0.0.2")
+    monkeypatch.setenv("BIND_ADDRESS", "127.0.0.3")
+    server = serve()
+    assert server.url.startswith("http://127.0.0.2:")
 
 
 def test_an_unknown_option_is_named_and_exits_with_2():

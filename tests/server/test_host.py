@@ -4,11 +4,10 @@ import asyncio
 
 import pytest
 
-from beamfast.errors import ConfigError
 from beamfast.http import Headers, Request, Response
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import HostConfig, PluginConfig
-from beamfast.server.host import Host, Hosts, host_name, load_plugin
+from beamfast.server.host import Host, Hosts, host_name
 
 
 def request(method: str = "GET", path: str = "/a.txt", **fields: str) -> Request:
@@ -26,7 +25,7 @@ async def make_hosts(tmp_path):
         hub = Hub(loop)
         hosts = []
         for name in names:
-            root = tmp_path / (name.strip("*") or "any")
+            root = tmp_path / f"host-{len(made) + len(hosts)}"
             root.mkdir()
             (root / "a.txt").write_text(name)
             plugins = (PluginConfig("file-handler"),)
@@ -123,21 +122,22 @@ def test_the_name_in_a_host_field(value, name):
     assert host_name(value) == name
 
 
-def test_an_unknown_plugin_is_named():
-    with pytest.raises(ConfigError, match="no plugin named frobnicate"):
-        load_plugin(PluginConfig("frobnicate"))
+async def test_the_longest_wildcard_wins_over_the_catch_all(make_hosts):
+    hosts = make_hosts(
+        "*", "*.example", "*.b.example", "c.b.example", is_loopback=False
+    )
+    for value, expected in {
+        "x.test": b"*",
+        "a.example": b"*.example",
+        "a.b.example": b"*.b.example",
+        "c.b.example": b"c.b.example",
+        "example": b"*",
+    }.items():
+        assert (await answer(hosts, request(host=value))).body == expected
 
 
-def test_a_module_without_such_a_plugin_is_no_plugin():
-    with pytest.raises(ConfigError, match="no plugin named --init--"):
-        load_plugin(PluginConfig("--init--"))
-
-
-def test_an_unknown_option_is_named():
-    with pytest.raises(ConfigError, match=r"websocket: .*frobnicate"):
-        load_plugin(PluginConfig("websocket", {"frobnicate": 1}))
-
-
-def test_a_plugin_gets_its_options():
-    plugin = load_plugin(PluginConfig("websocket", {"ping_interval": 3.0}))
-    assert plugin.options.ping_interval == 3.0
+@pytest.mark.parametrize("header", ["club/1", ""])
+async def test_a_host_has_its_own_server_header(make_hosts, header):
+    hosts = make_hosts("*", server_header=header)
+    response = await answer(hosts, request())
+    assert response.headers["Server"] == header

@@ -1,0 +1,284 @@
+"""
+Configurations written in HTML with microdata, in every form that was published.
+
+The page holds one ``ServerConfig``, any number of ``HostConfig`` items and their
+plugins, linked, nested or side by side; all four spellings of a type count. All
+mistakes are collected, each with its line, before anything is refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from beamfast.documents.microdata import Item, items_of
+from beamfast.errors import ConfigError
+from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
+from beamfast.server.options import convert, nearest, normal_name, read_bool
+from beamfast.server.plugin_types import builtin_names, plugin_type
+
+logger = logging.getLogger("beamfast.server")
+
+_SERVER: Final = {
+    **dict.fromkeys(("serverroot", "root"), "root"),
+    **dict.fromkeys(("bindaddress", "bind"), "address"),
+    **dict.fromkeys(("bindport", "port"), "port"),
+}
+_HOST: Final = {
+    **dict.fromkeys(("hostname", "host", "aliases"), "names"),
+    **dict.fromkeys(("hostroot", "root"), "root"),
+    "serverheader": "server_header",
+    "allowedorigins": "allowed_origins",
+}
+#: Of the original's daemon mode; this server stays in the foreground.
+_DAEMON: Final = "daemon"
+_LINKS: Final = frozenset({"plugin", "plugins", "host"})
+_GENERIC: Final = frozenset({"library", "pluginpath", "name", "enabled", "priority"})
+_LIBRARY: Final = re.compile(
+    r"file://(?P<path>[^?#]+)\.(?:so|dll|dylib)", re.IGNORECASE
+)
+_PYTHON: Final = re.compile(r"python:[\w.]+:\w+")
+
+
+def load_config(path: Path) -> ServerConfig:
+    """
+    Read a configuration file.
+
+    Raises:
+        ConfigError: it cannot be read; or names every mistake, one per line.
+    """
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return read_html_config(text, str(path))
+
+
+def read_html_config(text: str, file: str) -> ServerConfig:
+    """
+    Return the configuration that a page describes.
+
+    Args:
+        text: of the page.
+        file: its path, for messages and for relative paths.
+
+    Raises:
+        ConfigError: names every mistake, one per line.
+    """
+    reader = _Reader(items_of(text), file)
+    config = reader.read()
+    if reader.problems or config is None:
+        raise ConfigError("\n".join(reader.problems))
+    return config
+
+
+class _Reader:
+    """One pass over the items of a page."""
+
+    def __init__(self, items: list[Item], file: str) -> None:
+        self.items = items
+        self.file = file
+        self.problems: list[str] = []
+        self.order = {item: place for place, item in enumerate(items)}
+
+    def note(self, line: int, text: str) -> None:
+        """Remember a mistake."""
+        self.problems.append(f"{self.file}:{line}: {text}")
+
+    def read(self) -> ServerConfig | None:
+        """Return the configuration, or None after noting why there is none."""
+        servers = [item for item in self.items if item.kind() == "ServerConfig"]
+        for extra in servers[1:]:
+            self.note(extra.line, "a second ServerConfig")
+        values: dict[str, Any] = {"root": "./files"}
+        if servers:
+            values |= self.server_values(servers[0])
+        hosts = [
+            host
+            for item in self.items
+            if item.kind() == "HostConfig" and (host := self.host(item)) is not None
+        ]
+        if not any(item.kind() == "HostConfig" for item in self.items):
+            hosts += self.bare_pipelines(Path(values["root"]))
+        if not hosts and not self.problems:
+            self.note(1, "no HostConfig: nothing to serve")
+        if self.problems:
+            return None
+        del values["root"]
+        return ServerConfig(tuple(hosts), **values)
+
+    def server_values(self, item: Item) -> dict[str, Any]:
+        """Return what a ServerConfig item sets."""
+        values: dict[str, Any] = {}
+        for one in item.properties:
+            name = normal_name(one.name)
+            if isinstance(one.value, Item) or name in _LINKS:
+                continue
+            field = _SERVER.get(name)
+            if field == "port":
+                if one.value.isdecimal() and int(one.value) < 2**16:
+                    values["port"] = int(one.value)
+                else:
+                    self.note(one.line, f"{one.name}: {one.value!r} is not a port")
+            elif field is not None:
+                values[field] = one.value
+            elif name.startswith(_DAEMON):
+                logger.warning(
+                    "%s:%d: %s has no effect: the server stays in the foreground",
+                    *(self.file, one.line, one.name),
+                )
+            elif name not in _HOST:
+                hint = nearest(one.name, ("bindAddress", "bindPort", "serverRoot"))
+                self.note(one.line, f"unknown property {one.name}{hint}")
+        return values
+
+    def host(self, item: Item) -> HostConfig | None:
+        """Return what a HostConfig item describes."""
+        names: list[str] = []
+        values: dict[str, Any] = {}
+        for one in item.properties:
+            name = normal_name(one.name)
+            if isinstance(one.value, Item) or name in _LINKS - {"host"}:
+                continue
+            field = _HOST.get(name)
+            if field == "names":
+                names += [part for part in re.split(r"[,\s]+", one.value) if part]
+            elif field == "allowed_origins":
+                values[field] = tuple(re.split(r"[,\s]+", one.value))
+            elif field is not None:
+                values[field] = one.value
+            else:
+                hint = nearest(one.name, ("hostname", "hostRoot", "serverHeader"))
+                self.note(one.line, f"unknown property {one.name}{hint}")
+        if not names:
+            self.note(item.line, "HostConfig without hostname")
+        root = values.pop("root", "")
+        if not root:
+            self.note(item.line, "HostConfig without hostRoot")
+        plugins = self.plugins(item)
+        if not names or not root:
+            return None
+        return HostConfig(self.path(root, item.line), tuple(names), plugins, **values)
+
+    def bare_pipelines(self, root: Path) -> Iterator[HostConfig]:
+        """Yield a catch-all host for each Pipeline item of a page without hosts."""
+        for item in self.items:
+            if item.kind() == "Pipeline":
+                folder = self.path(str(root), item.line)
+                yield HostConfig(folder, ("*",), self.plugins(item))
+
+    def path(self, text: str, line: int) -> Path:
+        """Return a folder; relative to here first, then to the configuration."""
+        path = Path(text.removeprefix("file://"))
+        for base in (Path(), Path(self.file).parent):
+            if (base / path).is_dir():
+                logger.info("%s:%d: %s is %s", self.file, line, text, base / path)
+                return base / path
+        self.note(line, f"no such folder: {text}")
+        return path
+
+    # Plugins.
+
+    def plugins(self, owner: Item) -> tuple[PluginConfig, ...]:
+        """Return the pipeline of a host, in order."""
+        found = [
+            (priority, plugin)
+            for item in self.children(owner)
+            for priority, plugin in self.plugin(item)
+        ]
+        found.sort(key=lambda pair: pair[0])
+        return tuple(plugin for _, plugin in found)
+
+    def children(self, owner: Item) -> list[Item]:
+        """Return the plugin items of ``owner``, tied to it or only inside it."""
+        tied = {
+            one.value
+            for one in owner.properties
+            if isinstance(one.value, Item)
+            and normal_name(one.name) in ("plugin", "plugins")
+        }
+        loose = {
+            item
+            for item in self.items
+            if item.parents[:1] == (owner,)
+            and item.kind().endswith("Plugin")
+            and not item.is_property
+        }
+        return sorted(tied | loose, key=lambda item: self.order[item])
+
+    def plugin(self, item: Item) -> Iterator[tuple[int, PluginConfig]]:
+        """Yield the plugin of an item; of a container, the plugins in it."""
+        texts: dict[str, list[str]] = {}
+        generic: dict[str, str] = {}
+        for one in item.properties:
+            if isinstance(one.value, Item):
+                continue
+            if (name := normal_name(one.name)) in _GENERIC:
+                generic[name] = one.value
+            else:
+                texts.setdefault(one.name, []).append(one.value)
+        try:
+            if not read_bool(generic.get("enabled", "true")):
+                return
+        except ValueError as error:
+            self.note(item.line, f"enabled: {error}")
+        library = generic.get("library") or generic.get("pluginpath") or ""
+        name = self.plugin_name(item, library, generic.get("name", ""))
+        nested = self.children(item)
+        if not name:
+            if not nested and not texts:
+                self.note(item.line, "a plugin with neither library nor name")
+            for child in nested:
+                yield from self.plugin(child)
+            return
+        priority = generic.get("priority", "0")
+        if not re.fullmatch(r"-?\d+", priority):
+            self.note(item.line, f"priority: {priority!r} is not a whole number")
+            priority = "0"
+        config = self.typed(name, texts, self.line_numbers(item), item.line)
+        if config is not None:
+            yield int(priority), config
+
+    def plugin_name(self, item: Item, library: str, name: str) -> str:
+        """Return the name of a plugin from its library, its name, or its type."""
+        if _PYTHON.fullmatch(library):
+            return library
+        if library:
+            match = _LIBRARY.fullmatch(library)
+            if match is None:
+                self.note(item.line, f"library {library!r} cannot be loaded")
+                return "-"
+            base = match["path"].rpartition("/")[2]
+            base = base.removeprefix("lib").removeprefix("rusty_beam_")
+            return re.sub(r"-v\d+$", "", base).replace("_", "-")
+        if name:
+            return name
+        kind = normal_name(item.kind().removesuffix("Plugin"))
+        return next((one for one in builtin_names() if normal_name(one) == kind), "")
+
+    def typed(
+        self,
+        name: str,
+        texts: Mapping[str, list[str]],
+        lines: Mapping[str, int],
+        line: int,
+    ) -> PluginConfig | None:
+        """Return a plugin with typed options, or note what is wrong with it."""
+        if name == "-":
+            return None
+        try:
+            found = plugin_type(name)
+        except ConfigError as error:
+            self.note(line, str(error))
+            return None
+        values, problems = convert(found.options_type, texts, found.aliases)
+        for option, problem in problems.items():
+            self.note(lines.get(option, line), f"{name}: {problem}")
+        return PluginConfig(name, values)
+
+    def line_numbers(self, item: Item) -> dict[str, int]:
+        """Return where each property of an item stands."""
+        return {one.name: one.line for one in item.properties}

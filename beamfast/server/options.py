@@ -1,0 +1,134 @@
+"""
+From texts in a configuration to the typed options of a plugin or host.
+
+Names match whatever their case and without ``-`` and ``_``, then by aliases.
+Each value is converted on its own by the type of its field, so that one look
+reports every mistake.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+
+_TRUE: Final = frozenset({"true", "1", "yes", "on"})
+_FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+def normal_name(name: str) -> str:
+    """Return what names are compared by."""
+    return name.lower().replace("-", "").replace("_", "")
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return a hint for a name that nobody knows, or nothing."""
+    by_normal = {normal_name(one): one for one in known}
+    found = difflib.get_close_matches(normal_name(name), by_normal, n=1)
+    return f"; did you mean {by_normal[found[0]]}?" if found else ""
+
+
+def convert(
+    options_type: type[Any],
+    texts: Mapping[str, list[str]],
+    aliases: Mapping[str, str] = types.MappingProxyType({}),
+) -> tuple[dict[str, object], dict[str, str]]:
+    """
+    Convert the texts of a configuration to keyword arguments.
+
+    Args:
+        options_type: a dataclass; its field types decide.
+        texts: values by name, as written; a repeated name has several.
+        aliases: further names, each with the field it stands for.
+
+    Returns:
+        the arguments; and for each name that cannot be used, why.
+    """
+    hints = get_type_hints(options_type)
+    known = {normal_name(one.name): one.name for one in fields(options_type)}
+    for alias, name in aliases.items():
+        known.setdefault(normal_name(alias), name)
+    values: dict[str, object] = {}
+    problems: dict[str, str] = {}
+    for name, written in texts.items():
+        field = known.get(normal_name(name))
+        if field is None:
+            problems[name] = f"unknown option {name}{nearest(name, known.values())}"
+            continue
+        try:
+            values[field] = read_value(hints[field], written)
+        except ValueError as error:
+            problems[name] = f"{name}: {error}"
+    return values, problems
+
+
+def read_value(hint: Any, written: list[str]) -> object:
+    """
+    Convert what is written for one field.
+
+    Args:
+        hint: ``str``, ``int``, ``float``, ``bool``, a ``Literal`` of strings, an
+            optional one of these, or ``tuple[str, ...]``, which takes repeated
+            values and comma lists.
+        written: at least one text; for anything but a tuple the last counts.
+
+    Raises:
+        ValueError: the text is no such value; says what would be one.
+    """
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(one for one in get_args(hint) if one is not type(None))
+    if get_origin(hint) is tuple:
+        parts = [part.strip() for text in written for part in text.split(",")]
+        return tuple(filter(None, parts))
+    text = written[-1].strip()
+    if get_origin(hint) is Literal:
+        return _read_choice(get_args(hint), text)
+    return _READERS[hint](text)
+
+
+def read_bool(text: str) -> bool:
+    """
+    Read a word of the list that the schema documents give.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    word = text.lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError(f"{text!r} is neither true nor false")
+    return word in _TRUE
+
+
+def _read_choice(choices: tuple[str, ...], text: str) -> str:
+    for choice in choices:
+        if choice.lower() == text.lower():
+            return choice
+    raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+
+
+def _read_int(text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a whole number") from None
+    if number < 0:
+        raise ValueError(f"{text} is negative")
+    return number
+
+
+def _read_float(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{text} is out of range")
+    return number
+
+
+_READERS: Final[Mapping[Any, Any]] = types.MappingProxyType(
+    {str: str, int: _read_int, float: _read_float, bool: read_bool}
+)

@@ -1,0 +1,258 @@
+"""Configurations in HTML: every published form, and every mistake with its line."""
+
+import pytest
+
+from beamfast.errors import ConfigError
+from beamfast.server.config import PluginConfig
+from beamfast.server.html_config import read_html_config
+
+SCHEMA = "https://rustybeam.net/schema/"
+
+
+@pytest.fixture
+def read(tmp_path, monkeypatch):
+    """Read a page that stands beside the folder ``site``."""
+    (tmp_path / "site").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return lambda text: read_html_config(text, "config.html")
+
+
+def item(kind: str, content: str, *, tag="div", more="", vocabulary=SCHEMA) -> str:
+    scope = f'itemscope itemtype="{vocabulary}{kind}"'
+    return f"<{tag} {scope} {more}>{content}</{tag}>"
+
+
+def prop(name: str, value: str) -> str:
+    return f'<span itemprop="{name}">{value}</span>'
+
+
+def plugin(library: str = "", more: str = "", kind: str = "Plugin") -> str:
+    written = prop("library", library) if library else ""
+    return item(kind, written + more, more="itemprop=plugin")
+
+
+def host(content: str = "", name: str = "localhost", root: str = "site") -> str:
+    own = prop("hostname", name) + prop("hostRoot", root)
+    return item("HostConfig", own + content)
+
+
+FILES = "file://./plugins/librusty_beam_file_handler.so"
+
+
+@pytest.mark.parametrize(
+    "vocabulary",
+    [
+        "http://rustybeam.net/",
+        "https://rustybeam.net/",
+        "http://rustybeam.net/schema/",
+        "https://rustybeam.net/schema/",
+    ],
+)
+def test_all_spellings_of_the_server_type(read, vocabulary):
+    server = item("ServerConfig", prop("bindPort", "8080"), vocabulary=vocabulary)
+    assert read(server + host()).port == 8080
+
+
+@pytest.mark.parametrize("name", ["bindPort", "bind_port", "bind-port", "port"])
+def test_aliases_of_the_port(read, name):
+    assert read(item("ServerConfig", prop(name, "81")) + host()).port == 81
+
+
+@pytest.mark.parametrize("name", ["bindAddress", "bind_address", "bind"])
+def test_aliases_of_the_address(read, name):
+    config = read(item("ServerConfig", prop(name, "127.0.0.2")) + host())
+    assert config.address == "127.0.0.2"
+
+
+@pytest.mark.parametrize("name", ["hostname", "hostName", "host", "aliases"])
+@pytest.mark.parametrize("root", ["hostRoot", "host_root", "root"])
+def test_aliases_of_a_host(read, name, root):
+    text = item("HostConfig", prop(name, "a.example") + prop(root, "site"))
+    (found,) = read(text).hosts
+    assert found.names == ("a.example",)
+    assert found.root.name == "site"
+
+
+def test_several_names_share_one_host(read):
+    (found,) = read(host(prop("hostname", "b.example"), name="a.example")).hosts
+    assert found.names == ("a.example", "b.example")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        item("ServerConfig", "", more="itemref=h")
+        + host().replace("<div ", "<div id=h itemprop=host ", 1),
+        item("ServerConfig", "") + host().replace("<div ", "<div itemprop=host ", 1),
+        item("ServerConfig", host()),
+        host(),
+    ],
+    ids=["itemref", "unreferenced", "nested", "alone"],
+)
+def test_a_host_is_found_wherever_it_stands(read, text):
+    (found,) = read(text).hosts
+    assert found.names == ("localhost",)
+
+
+@pytest.mark.parametrize(
+    "library",
+    [
+        FILES,
+        "file://./plugins/file-handler.so",
+        "file:///x/file-handler-v2.so",
+        "file://x/libfile_handler.dylib",
+        "file://x/librusty_beam_file_handler.dll",
+    ],
+)
+def test_libraries_name_the_builtin_plugins(read, library):
+    (found,) = read(host(plugin(library))).hosts
+    assert found.plugins == (PluginConfig("file-handler"),)
+
+
+@pytest.mark.parametrize(
+    "library",
+    ["file:///x/evil.exe", "ftp://x/y.so", "http://x/y.so", "file://x/y.wasm"],
+)
+def test_other_libraries_are_refused(read, library):
+    with pytest.raises(ConfigError, match="cannot be loaded"):
+        read(host(plugin(library)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("WebSocketPlugin", "websocket"),
+        ("SelectorHandlerPlugin", "selector-handler"),
+        ("FileHandlerPlugin", "file-handler"),
+        ("AccessLogPlugin", "access-log"),
+    ],
+)
+def test_a_plugin_is_known_by_its_type_or_its_name(read, kind, name):
+    (by_type,) = read(host(plugin(kind=kind))).hosts
+    assert by_type.plugins == (PluginConfig(name),)
+    (by_name,) = read(host(plugin(more=prop("name", name)))).hosts
+    assert by_name.plugins == (PluginConfig(name),)
+
+
+def test_an_untied_plugin_inside_a_host_counts(read):
+    text = host(item("WebSocketPlugin", "") + plugin(FILES))
+    (found,) = read(text).hosts
+    assert [one.name for one in found.plugins] == ["websocket", "file-handler"]
+
+
+def test_rows_cells_list_items_and_containers_all_load_in_order(read):
+    scope = f'itemprop=plugin itemscope itemtype="{SCHEMA}Plugin"'
+    text = host(
+        f"<ol {scope}><li {scope}>{prop('name', 'websocket')}</li>"
+        f"<li {scope}>{prop('name', 'eventsource')}</li></ol>"
+        f"<table><tr {scope}><td>{prop('name', 'selector-handler')}</td></tr>"
+        f"<tr><td {scope}>{prop('name', 'file-handler')}</td></tr></table>"
+    )
+    (found,) = read(text).hosts
+    assert [one.name for one in found.plugins] == [
+        *("websocket", "eventsource"),
+        *("selector-handler", "file-handler"),
+    ]
+
+
+def test_priority_comes_before_the_order_of_the_document(read):
+    first = plugin(more=prop("name", "file-handler") + prop("priority", "5"))
+    second = plugin(more=prop("name", "websocket") + prop("priority", "-1"))
+    (found,) = read(host(first + second)).hosts
+    assert [one.name for one in found.plugins] == ["websocket", "file-handler"]
+
+
+def test_a_plugin_can_be_switched_off(read):
+    text = host(plugin(FILES, prop("enabled", "no")) + plugin(FILES))
+    (found,) = read(text).hosts
+    assert len(found.plugins) == 1
+
+
+def test_options_are_typed_and_repeated_ones_joined(read):
+    more = (
+        prop("ping-interval", "3")
+        + prop("allowed_origins", "https://a.example")
+        + prop("allowed_origins", "https://b.example")
+    )
+    (found,) = read(host(plugin(kind="WebSocketPlugin", more=more))).hosts
+    assert found.plugins[0].options == {
+        "ping_interval": 3.0,
+        "allowed_origins": ("https://a.example", "https://b.example"),
+    }
+
+
+def test_values_come_from_meta_text_and_the_selected_option(read):
+    server = item(
+        "ServerConfig",
+        "<meta itemprop=bindAddress content=127.0.0.3>"
+        "<select itemprop=bindPort><option>1<option selected>82</select>",
+    )
+    config = read(server + host())
+    assert (config.address, config.port) == ("127.0.0.3", 82)
+
+
+def test_a_page_of_pipelines_only_serves_the_server_root_under_any_name(read):
+    server = item("ServerConfig", prop("serverRoot", "site"))
+    pipeline = item("Pipeline", plugin(more=prop("name", "file-handler")))
+    (found,) = read(server + pipeline).hosts
+    assert found.names == ("*",)
+    assert found.root.name == "site"
+    assert found.plugins == (PluginConfig("file-handler"),)
+
+
+def test_a_server_header(read):
+    (found,) = read(host(prop("serverHeader", "club/1"))).hosts
+    assert found.server_header == "club/1"
+
+
+def test_the_daemon_properties_of_the_original_are_accepted(read, caplog):
+    server = item("ServerConfig", prop("daemonPidFile", "x") + prop("bindPort", "1"))
+    assert read(server + host()).port == 1
+    assert "daemonPidFile has no effect" in caplog.text
+
+
+def test_every_mistake_is_reported_with_its_line(read):
+    text = "\n".join(
+        [
+            item("ServerConfig", prop("bindPort", "many")),
+            item("HostConfig", prop("hostname", "a")),
+            item("HostConfig", prop("hostRoot", "site")),
+            host(root="nowhere"),
+            host(plugin(more=prop("name", "web-socket"))),
+            host(plugin(kind="WebSocketPlugin", more=prop("ping_intervall", "3"))),
+            host(plugin(kind="WebSocketPlugin", more=prop("ping_interval", "x"))),
+            host(plugin()),
+            item("ServerConfig", prop("x", "y")),
+            item("HostConfig", prop("hostname", "a") + prop("hostrot", "site")),
+        ]
+    )
+    with pytest.raises(ConfigError) as refused:
+        read(text)
+    problems = str(refused.value).splitlines()
+    for line, words in [
+        (1, "'many' is not a port"),
+        (2, "without hostRoot"),
+        (3, "without hostname"),
+        (4, "no such folder: nowhere"),
+        (5, "did you mean websocket"),
+        (6, "did you mean ping_interval"),
+        (7, "'x' is not a number"),
+        (8, "neither library nor name"),
+        (9, "a second ServerConfig"),
+        (10, "did you mean hostRoot"),
+    ]:
+        assert any(
+            problem.startswith(f"config.html:{line}: ") and words in problem
+            for problem in problems
+        ), (line, words, problems)
+
+
+def test_a_page_without_hosts_is_refused(read):
+    with pytest.raises(ConfigError, match="no HostConfig"):
+        read("<p>nothing here")
+
+
+def test_a_folder_beside_the_configuration_is_found_from_elsewhere(tmp_path):
+    (tmp_path / "site").mkdir()
+    config = read_html_config(host(), str(tmp_path / "config.html"))
+    assert config.hosts[0].root == tmp_path / "site"

@@ -1,0 +1,87 @@
+"""Texts to typed options: names, values, and every mistake at once."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import pytest
+
+from beamfast.server.options import convert, nearest, read_bool, read_value
+
+
+@dataclass(frozen=True)
+class Options:
+    log_file: str = ""
+    max_body: int = 1
+    interval: float = 1.0
+    strict: bool = False
+    kind: Literal["auto", "Schema"] = "auto"
+    origins: tuple[str, ...] = ()
+    limit: int | None = None
+
+
+@pytest.mark.parametrize("name", ["log_file", "log-file", "logFile", "LOGFILE"])
+def test_names_match_whatever_their_form(name):
+    assert convert(Options, {name: ["x"]}) == ({"log_file": "x"}, {})
+
+
+def test_an_alias_stands_for_a_field():
+    values, problems = convert(Options, {"file": ["x"]}, {"file": "log_file"})
+    assert values == {"log_file": "x"}
+    assert not problems
+
+
+@pytest.mark.parametrize(
+    ("name", "written", "value"),
+    [
+        ("max_body", ["7"], 7),
+        ("max_body", ["7", " 8 "], 8),
+        ("interval", ["2.5"], 2.5),
+        ("strict", ["Yes"], True),
+        ("strict", ["off"], False),
+        ("kind", ["SCHEMA"], "Schema"),
+        ("origins", ["a, b", "c", ""], ("a", "b", "c")),
+        ("limit", ["3"], 3),
+    ],
+)
+def test_values_are_read_by_type(name, written, value):
+    assert convert(Options, {name: written}) == ({name: value}, {})
+
+
+def test_every_mistake_is_reported_and_the_rest_is_read():
+    values, problems = convert(
+        Options,
+        {
+            "max_body": ["many"],
+            "limit": ["-1"],
+            "interval": ["nan"],
+            "strict": ["perhaps"],
+            "kind": ["other"],
+            "orgins": ["a"],
+            "log_file": ["x"],
+        },
+    )
+    assert values == {"log_file": "x"}
+    assert problems == {
+        "max_body": "max_body: 'many' is not a whole number",
+        "limit": "limit: -1 is negative",
+        "interval": "interval: nan is out of range",
+        "strict": "strict: 'perhaps' is neither true nor false",
+        "kind": "kind: 'other' is none of auto, Schema",
+        "orgins": "unknown option orgins; did you mean origins?",
+    }
+
+
+def test_a_number_that_is_none():
+    with pytest.raises(ValueError, match="not a number"):
+        read_value(float, ["x"])
+
+
+def test_words_for_true_and_false():
+    assert [read_bool(word) for word in ("TRUE", "1", "no", "0")] == [
+        *(True, True),
+        *(False, False),
+    ]
+
+
+def test_a_name_far_from_all_gets_no_hint():
+    assert nearest("zzz", ["origins", "kind"]) == ""

@@ -1,0 +1,57 @@
+"""Plugins by name, by entry point, and by Python path."""
+
+import pytest
+
+from beamfast.errors import ConfigError
+from beamfast.plugins.websocket import WebSocketPlugin
+from beamfast.server import plugin_types
+from beamfast.server.config import PluginConfig
+from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
+
+
+def test_every_builtin_name_has_a_plugin():
+    for name in builtin_names():
+        assert plugin_type(name).name == name
+
+
+def test_an_unknown_plugin_is_named_with_a_hint():
+    with pytest.raises(ConfigError, match="no plugin named frobnicate"):
+        load_plugin(PluginConfig("frobnicate"))
+    with pytest.raises(ConfigError, match="did you mean websocket"):
+        load_plugin(PluginConfig("web-sockets"))
+
+
+def test_an_unknown_option_is_named():
+    with pytest.raises(ConfigError, match=r"websocket: .*frobnicate"):
+        load_plugin(PluginConfig("websocket", {"frobnicate": 1}))
+
+
+def test_a_plugin_gets_its_options():
+    plugin = load_plugin(PluginConfig("websocket", {"ping_interval": 3.0}))
+    assert plugin.options.ping_interval == 3.0
+
+
+def test_a_python_path_names_a_class():
+    name = "python:beamfast.plugins.websocket:WebSocketPlugin"
+    assert plugin_type(name) is WebSocketPlugin
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["python:no.such.module:X", "python:beamfast.http:Nothing", "python:json:loads"],
+)
+def test_a_python_path_that_leads_nowhere(name):
+    with pytest.raises(ConfigError, match=name):
+        plugin_type(name)
+
+
+def test_a_third_party_plugin_comes_from_its_entry_point(monkeypatch):
+    class Point:
+        def load(self):
+            return WebSocketPlugin
+
+    found = {"other": [Point()]}
+    monkeypatch.setattr(
+        plugin_types, "entry_points", lambda group, name: found.get(name, [])
+    )
+    assert plugin_type("other") is WebSocketPlugin
