@@ -22,6 +22,10 @@ class Hub:
     """
     Publish messages to whoever subscribed to a topic.
 
+    A text or bytes message reaches the topic in the other workers too. Anything
+    else stays in this process: documents reach the others through the log, which
+    the bus only rings for.
+
     Args:
         loop: of this process.
         bus: to the other processes; none by default.
@@ -33,6 +37,20 @@ class Hub:
         self._loop = loop
         self.registry: TopicRegistry = TopicRegistry(loop)
         self.bus: Bus = NullBus() if bus is None else bus
+        self._on_ring: list[Callable[[], None]] = []
+        self.bus.listen(self._rung, self._received)
+
+    def on_ring(self, callback: Callable[[], None]) -> None:
+        """Have ``callback`` called when another process says that the log grew."""
+        self._on_ring.append(callback)
+
+    def _rung(self) -> None:
+        for callback in self._on_ring:
+            callback()
+
+    def _received(self, topic: str, message: str | bytes) -> None:
+        # To the registry, not through publish: it must not travel on.
+        self.registry.publish(topic, message)
 
     def subscribe(
         self,
@@ -80,6 +98,8 @@ class Hub:
         Returns:
             the number of subscribers of the topic in this process.
         """
+        if isinstance(message, str | bytes):
+            self.bus.forward(topic, message)
         return self.registry.publish(topic, message, matched=matched, exclude=exclude)
 
     def publish_threadsafe(self, topic: str, message: object) -> None:
