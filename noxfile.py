@@ -144,6 +144,33 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def bench(session: nox.Session) -> None:
+    """Time single functions, and the server against the raw one in C."""
+    session.install("-e", ".", *group("bench"))
+    session.run("pytest", "benches", "-q", "-p", "no:cacheprovider", *session.posargs)
+    session.run("python", "-m", "benches.compare", "--quick")
+
+
+@nox.session
+def bench_peers(session: nox.Session) -> None:
+    """Measure every server that can be installed here, interleaved."""
+    session.install("-e", ".", *group("bench_peers"))
+    modules = Path(session.create_tmp()) / "node"
+    if shutil.which("npm"):
+        session.run("npm", "install", "--prefix", str(modules), "ws", external=True)
+    session.run(
+        "python",
+        "-m",
+        "benches.compare",
+        "--peers",
+        "--json=build/benches/peers.json",
+        "--markdown=build/benches/peers.md",
+        *session.posargs,
+        env={"NODE_PATH": str(modules / "node_modules")},
+    )
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Build the sdist, a wheel from it, and use the installed wheel elsewhere."""
     session.install(*group("release"))

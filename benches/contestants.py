@@ -1,0 +1,198 @@
+"""
+Who is measured: how each server is started, and what it can do.
+
+Every one runs in one process on its own core, and ends with its last row.
+"""
+
+import asyncio
+import contextlib
+import functools
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from beamfast import __version__
+from benches.build import program
+
+PEERS = Path(__file__).parent / "peers"
+SERVER_CPU = 0
+
+Command = Callable[[int, Path], list[str]]
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """
+    One server.
+
+    Attributes:
+        name: column of the tables.
+        command: from port and document folder to arguments.
+        can: rows that it takes part in, by mode of the load generator.
+        version: what was measured; None when it is not installed.
+    """
+
+    name: str
+    command: Command
+    can: frozenset[str]
+    version: Callable[[], str | None]
+
+
+def _module(name: str, *options: str) -> Command:
+    def command(port: int, folder: Path) -> list[str]:
+        named = [option.replace("FOLDER", str(folder)) for option in options]
+        return [sys.executable, "-m", name, "--port", str(port), *named]
+
+    return command
+
+
+def _distribution(name: str) -> str | None:
+    return metadata.version(name) if find_spec(name) else None
+
+
+@functools.cache
+def _output(*command: str) -> str | None:
+    """Return what a program says about its version."""
+    if shutil.which(command[0]) is None:
+        return None
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    return (done.stdout + done.stderr).strip() if done.returncode == 0 else None
+
+
+def _site(port: int, folder: Path) -> list[str]:
+    return [
+        sys.executable, "-m", "beamfast", "serve", str(folder), "--port", str(port)
+    ]  # fmt: skip
+
+
+def _nginx(port: int, folder: Path) -> list[str]:
+    text = (PEERS / "nginx.conf").read_text()
+    text = text.replace("PORT", str(port)).replace("FOLDER", str(folder))
+    place = folder.parent
+    (place / "nginx.conf").write_text(text)
+    return ["nginx", "-p", str(place), "-c", "nginx.conf"]
+
+
+def _ws(port: int, folder: Path) -> list[str]:
+    return ["node", str(PEERS / "ws_server.js"), "--port", str(port)]
+
+
+RAW = Contestant(
+    "raw",
+    lambda port, folder: [str(program("server")), str(port)],
+    frozenset({"echo", "fanout", "get", "storm"}),
+    lambda: "this repository",
+)
+#: The hub and a plugin's callbacks, without documents.
+LIVE = Contestant(
+    "beamfast",
+    _module("benches.live"),
+    frozenset({"echo", "fanout"}),
+    lambda: __version__,
+)
+#: Pings after two seconds, so that idle memory is counted after one round.
+IDLE = Contestant(
+    "beamfast idle",
+    _module("benches.live", "--ping-interval", "2"),
+    frozenset({"hold"}),
+    lambda: __version__,
+)
+#: ``beamfast FOLDER``: the default pipeline, documents, the access log.
+SITE = Contestant(
+    "beamfast site",
+    _site,
+    frozenset({"get", "storm", "edit", "hold", "hold-http"}),
+    lambda: __version__,
+)
+OTHERS = (
+    Contestant(
+        "picows",
+        _module("benches.peers.picows_server"),
+        frozenset({"echo", "fanout", "storm", "hold"}),
+        lambda: _distribution("picows"),
+    ),
+    Contestant(
+        "websockets",
+        _module("benches.peers.websockets_server"),
+        frozenset({"echo", "fanout", "storm", "hold"}),
+        lambda: _distribution("websockets"),
+    ),
+    Contestant(
+        "aiohttp",
+        _module("benches.peers.aiohttp_server", "--folder", "FOLDER"),
+        frozenset({"echo", "fanout", "get", "storm", "hold"}),
+        lambda: _distribution("aiohttp"),
+    ),
+    Contestant(
+        "uvicorn",
+        _module("benches.peers.uvicorn_server", "--folder", "FOLDER"),
+        frozenset({"echo", "fanout", "get", "storm", "hold"}),
+        lambda: _distribution("uvicorn"),
+    ),
+    Contestant(
+        "ws",
+        _ws,
+        frozenset({"echo", "fanout", "storm", "hold"}),
+        lambda: _output("node", "-p", "require('ws/package.json').version"),
+    ),
+    Contestant(
+        "nginx",
+        _nginx,
+        frozenset({"get"}),
+        lambda: (_output("nginx", "-v") or "").rpartition("/")[2] or None,
+    ),
+)
+OWN = (LIVE, IDLE, SITE)
+
+
+@contextlib.contextmanager
+def running(contestant: Contestant, folder: Path) -> Iterator[tuple[int, int]]:
+    """
+    Start a server and stop it at the end.
+
+    Yields:
+        port and process.
+    """
+    port = _free_port()
+    with (folder.parent / f"{contestant.name}.log").open("w") as log:
+        process = subprocess.Popen(
+            contestant.command(port, folder), stdout=log, stderr=log
+        )
+    try:
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(process.pid, {SERVER_CPU})
+        asyncio.run(_wait_listening(process, port))
+        yield port, process.pid
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+async def _wait_listening(process: subprocess.Popen[bytes], port: int) -> None:
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(OSError):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.close()
+            return
+        await asyncio.sleep(0.05)
+    raise SystemExit(f"{process.args} does not listen on port {port}")

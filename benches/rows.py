@@ -1,0 +1,152 @@
+"""
+What is measured, and what beamfast has to reach.
+
+Each row is one run of the load generator against every contestant that can do
+it. Limits are ratios to the raw server in the same run, or bytes.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Row:
+    """
+    One line of the table.
+
+    Attributes:
+        name: what happens.
+        mode: of the load generator; contestants say which they can do.
+        options: of the load generator.
+        raw_options: what the raw server is asked for instead.
+        needs: ability of a contestant, when it is not the mode.
+        statistic: of the repeats; both sides of a ratio use the same.
+        limit: greatest ratio of beamfast, or bytes; None for a report only.
+        is_large: left out by ``--quick``.
+    """
+
+    name: str
+    mode: str
+    options: dict[str, int | str]
+    raw_options: dict[str, int | str] = field(default_factory=dict)
+    needs: str = ""
+    statistic: Literal["min", "median"] = "median"
+    limit: float | None = None
+    is_large: bool = False
+
+
+def _fanout(connections: int, size: int, rounds: int, *, is_large: bool = False) -> Row:
+    return Row(
+        f"publish 1 x {size} B, {connections} subscribers",
+        "fanout",
+        {"connections": connections, "size": size, "rounds": rounds},
+        statistic="min",
+        limit=1.05,
+        is_large=is_large,
+    )
+
+
+def _batch(connections: int, size: int, rounds: int) -> Row:
+    return Row(
+        f"publish 16 x {size} B in one turn, {connections} subscribers",
+        "fanout",
+        {"connections": connections, "size": size, "rounds": rounds, "messages": 16},
+        raw_options={"how": "joined"},
+        statistic="min",
+        limit=1.10,
+    )
+
+
+def _echo(connections: int, size: int, limit: float) -> Row:
+    rounds = 48_000 // connections
+    return Row(
+        f"echo {size} B, {connections} connections",
+        "echo",
+        {"connections": connections, "size": size, "rounds": rounds},
+        limit=limit,
+    )
+
+
+def _get(fields: int, limit: float) -> Row:
+    return Row(
+        f"GET 2 KiB, {fields} request header{'s' * (fields > 1)}",
+        "get",
+        {"connections": 64, "fields": fields, "rounds": 400, "path": "/plain.html"},
+        limit=limit,
+    )
+
+
+def _memory(kind: str, needs: str, path: str, limit: int) -> Row:
+    return Row(
+        f"memory of an idle {kind} connection",
+        "hold",
+        {"connections": 5000, "kind": kind, "path": path, "settle-ms": 3500},
+        needs=needs,
+        limit=limit,
+    )
+
+
+ROWS = (
+    _fanout(100, 300, 600),
+    _fanout(1_000, 300, 60),
+    _fanout(5_000, 300, 15, is_large=True),
+    _fanout(10_000, 300, 8, is_large=True),
+    _fanout(100, 4096, 600),
+    _fanout(1_000, 4096, 60),
+    _batch(100, 300, 400),
+    _batch(1_000, 300, 40),
+    _batch(1_000, 4096, 10),
+    Row(
+        "publish 16 x 300 B, 1000 subscribers, against 16 separate sends",
+        "fanout",
+        {"connections": 1_000, "size": 300, "rounds": 10, "messages": 16},
+        statistic="min",
+        limit=0.12,
+    ),
+    Row(
+        "publish 1 x 300 B, 1000 subscribers and 20 that never read",
+        "fanout",
+        {"connections": 1_000, "size": 300, "rounds": 60, "deaf": 20},
+        raw_options={"deaf": 0},
+        statistic="min",
+        limit=1.10,
+    ),
+    _echo(64, 32, 1.3),
+    _echo(100, 64, 1.3),
+    _echo(1_000, 300, 1.4),
+    Row(
+        "echo 16 pipelined x 64 B, 64 connections",
+        "echo",
+        {"connections": 64, "size": 64, "depth": 16, "rounds": 200},
+        limit=1.5,
+    ),
+    Row(
+        "connect, upgrade, reset",
+        "storm",
+        {"connections": 4_000, "depth": 64, "path": "/"},
+        limit=1.5,
+    ),
+    _get(1, 2.5),
+    _get(9, 3.0),
+    Row(
+        "edit by PUT, no subscriber",
+        "fanout",
+        {"connections": 0, "size": 300, "rounds": 100, "put": "/live.html"},
+        needs="edit",
+    ),
+    Row(
+        "edit by PUT, 1000 subscribers",
+        "fanout",
+        {
+            "connections": 1_000,
+            "size": 300,
+            "rounds": 40,
+            "put": "/live.html",
+            "path": "/live.html",
+        },
+        needs="edit",
+    ),
+    _memory("websocket", "hold", "/", 1741),
+    _memory("eventsource", "hold-http", "/live.html", 1741),
+    _memory("keep-alive", "hold-http", "/plain.html", 1536),
+)
