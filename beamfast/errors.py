@@ -22,6 +22,7 @@ Every exception that beamfast raises because of something outside the program.
     │   ├── TooLarge             413
     │   ├── Busy                 503
     │   └── StorageError         507 disk full, 500 otherwise
+    ├── OutcomeUnknown           the reply to a commit was lost; the log knows
     ├── ConfigError              a configuration cannot be used (file, line)
     └── BusError                 the other processes cannot be reached
 
@@ -205,6 +206,10 @@ class StorageError(DocumentError):
 
     status = 500
     code = "storage"
+
+
+class OutcomeUnknown(BeamfastError):
+    """A commit may or may not have happened; ask the log before answering."""
 
 
 class ConfigError(BeamfastError):

@@ -14,7 +14,6 @@ has the entries, so an answered edit is on disk.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
 from typing import Any
@@ -218,7 +217,7 @@ class Committer:
             stamp = None
             if any(waiting is not None for waiting, _ in outcomes):
                 stamp = await self._store_file(location, latest.document)
-            body = b"" if latest.document is None else latest.document.source
+            body = None if latest.document is None else latest.document.source
             events = [outcome.event for _, outcome in outcomes]
             version = await self._journal.commit(location.key, base, events, body)
             if version != latest.version:
@@ -248,11 +247,13 @@ class Committer:
             document = None
         if snapshot is None:
             return document, document.version if document else Version.of_file(b"")
-        if document is not None and document.version != snapshot.version:
-            digest = hashlib.sha256(document.source).digest()
-            if digest == snapshot.sha256:
-                # Fell out of the cache and was read again; nobody changed it.
-                document = self._store.restamp(location, snapshot.version)
+        if (
+            document is not None
+            and document.version != snapshot.version
+            and document.source == snapshot.body
+        ):
+            # Fell out of the cache and was read again; nobody changed it.
+            document = self._store.restamp(location, snapshot.version)
         return document, snapshot.version
 
     async def _evaluate(

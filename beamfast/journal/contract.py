@@ -12,12 +12,11 @@ writer is safe (durability) is its own business and not tested here.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Sequence
 from typing import Final
 
 from beamfast.entry import Version
-from beamfast.journal.journal import Behind, Journal, Logged, Reset, Snapshot
+from beamfast.journal.journal import Behind, FileRecord, Journal, Logged, Reset
 
 PAGE: Final = "/page.html"
 OTHER: Final = "/other/pagé.html"
@@ -32,6 +31,23 @@ def versions_after(base: Version, events: Sequence[bytes]) -> list[Version]:
         base = base.next(event)
         versions.append(base)
     return versions
+
+
+async def newest(journal: Journal, document: str = PAGE) -> Version | None:
+    """Return the version that a document stands at."""
+    return (await journal.positions([document])).get(document)
+
+
+async def rebuilt(journal: Journal, document: str = PAGE) -> list[bytes | None]:
+    """Return the stored body and the events after it, once they fit together."""
+    snapshot = await journal.load(document)
+    assert snapshot is not None
+    version = snapshot.body_version
+    for logged in snapshot.tail:
+        version = version.next(logged.event)
+        assert logged.version == version
+    assert version == snapshot.version
+    return [snapshot.body, *(logged.event for logged in snapshot.tail)]
 
 
 async def fill(
@@ -62,13 +78,15 @@ class JournalContract:
         assert dict(await journal.positions([PAGE])) == {}
         assert isinstance(await journal.replay(PAGE, FILE, ALL), Reset)
         assert list(await journal.since(0)) == []
+        assert list(await journal.files(PAGE)) == []
+        assert await journal.find(PAGE, "operation") is None
+        assert journal.head() == 0
 
     async def test_the_first_event_continues_the_file(self, journal: Journal) -> None:
         """The chain starts at the hash of the file's bytes."""
         version = await journal.commit(PAGE, FILE, [b"event"], b"<p>new</p>")
-        assert version == FILE.next(b"event")
-        digest = hashlib.sha256(b"<p>new</p>").digest()
-        assert await journal.load(PAGE) == Snapshot(version, digest)
+        assert version == FILE.next(b"event") == await newest(journal)
+        assert await rebuilt(journal) == [b"<p>new</p>"]
 
     async def test_a_batch_is_one_step_with_a_version_each(
         self, journal: Journal
@@ -82,14 +100,74 @@ class JournalContract:
             (PAGE, third, b"3"),
         ]
 
-    async def test_the_snapshot_is_that_of_the_newest_event(
+    async def test_body_and_tail_lead_to_the_newest_event(
         self, journal: Journal
     ) -> None:
-        """A later commit replaces version and digest."""
+        """A journal may store a body seldom, but then it has what came since."""
+        bodies: list[bytes | None] = [b"%d" % n * 2**16 for n in range(9)]
+        version = FILE
+        for number, body in enumerate(bodies):
+            event = b"%d" % number
+            answer = await journal.commit(PAGE, version, [event], body)
+            assert isinstance(answer, Version)
+            version = answer
+            body_then, *tail = await rebuilt(journal)
+            first = bodies.index(body_then)
+            assert tail == [b"%d" % n for n in range(first + 1, number + 1)]
+
+    async def test_a_document_can_be_gone_and_come_back(self, journal: Journal) -> None:
+        """Its log goes on: no version is used twice."""
         (version,) = await fill(journal, b"1")
-        newest = await journal.commit(PAGE, version, [b"2"], b"second")
-        snapshot = await journal.load(PAGE)
-        assert snapshot == (newest, hashlib.sha256(b"second").digest())
+        gone = await journal.commit(PAGE, version, [b"gone"], None)
+        assert gone == version.next(b"gone")
+        assert (await rebuilt(journal))[0] is None
+        again = await journal.commit(PAGE, gone, [b"again"], b"")
+        assert again == gone.next(b"again")
+        assert await newest(journal) == again
+
+    async def test_an_event_is_found_by_its_operation(self, journal: Journal) -> None:
+        """In its own document only, and never by the empty name."""
+        names = ["first", "", "third"]
+        versions = versions_after(FILE, [b"1", b"2", b"3"])
+        await journal.commit(PAGE, FILE, [b"1", b"2", b"3"], b"", names)
+        for name, version in zip(names, versions, strict=True):
+            found = await journal.find(PAGE, name)
+            assert (found.version if found else None) == (version if name else None)
+            assert await journal.find(OTHER, name) is None
+
+    async def test_a_refused_commit_leaves_no_operation(self, journal: Journal) -> None:
+        """What was not stored must not look as if it had been."""
+        await fill(journal, b"1")
+        await journal.commit(PAGE, FILE, [b"late"], b"", ["late"])
+        assert await journal.find(PAGE, "late") is None
+
+    async def test_file_records_are_kept_as_they_are(self, journal: Journal) -> None:
+        """The newest last; each call replaces those of its document."""
+        old = FileRecord(FILE, b"digest", 2**63 - 1, 2**63 - 1, 5, 2**62)
+        new = FileRecord(FILE.next(b"1"))
+        await journal.set_files(PAGE, [old, new])
+        assert list(await journal.files(PAGE)) == [old, new]
+        assert list(await journal.files(OTHER)) == []
+        await journal.set_files(PAGE, [new])
+        assert list(await journal.files(PAGE)) == [new]
+        assert await journal.load(PAGE) is None
+
+    async def test_records_and_commits_asked_for_at_once_are_all_kept(
+        self, journal: Journal
+    ) -> None:
+        """Whatever a journal joins into one step, nothing is lost in it."""
+        record = FileRecord(FILE, b"digest")
+        documents = [f"/{number}.html" for number in range(20)]
+        await asyncio.gather(
+            *(journal.set_files(document, [record]) for document in documents),
+            *(
+                journal.commit(document, FILE, [document.encode()], b"")
+                for document in documents
+            ),
+        )
+        for document in documents:
+            assert await newest(journal, document) == FILE.next(document.encode())
+            assert list(await journal.files(document)) == [record]
 
     async def test_events_come_back_byte_for_byte(self, journal: Journal) -> None:
         """An event is opaque: any bytes, any size, the same one twice."""
@@ -133,10 +211,10 @@ class JournalContract:
     async def test_a_refused_commit_stores_nothing(self, journal: Journal) -> None:
         """Behind and Reset leave log and snapshot as they were."""
         (version,) = await fill(journal, b"1")
-        before = await journal.load(PAGE)
         for base in (FILE, version.next(b"future")):
             await journal.commit(PAGE, base, [b"2", b"3"], b"other")
-        assert await journal.load(PAGE) == before
+        assert await newest(journal) == version
+        assert await rebuilt(journal) == [b"body"]
         assert len(await journal.since(0)) == 1
 
     async def test_of_two_commits_on_one_version_one_wins(
@@ -201,6 +279,7 @@ class JournalContract:
         sequences = [one.sequence for one in logged]
         assert sequences == sorted(set(sequences))
         assert sequences[0] > 0
+        assert sequences[-1] == journal.head()
         for index, sequence in enumerate(sequences):
             assert await journal.since(sequence) == logged[index + 1 :]
 

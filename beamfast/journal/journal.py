@@ -36,15 +36,43 @@ class Logged(NamedTuple):
 
 class Snapshot(NamedTuple):
     """
-    Where a document stands.
+    Where a document stands: a stored body, and what came after it.
 
     Attributes:
         version: of the newest event.
-        sha256: of the document's bytes at that version.
+        body_version: that ``body`` has.
+        body: bytes of the document then; None when it was gone.
+        tail: the events after ``body_version``, oldest first.
     """
 
     version: Version
-    sha256: bytes
+    body_version: Version
+    body: bytes | None
+    tail: Sequence[Logged] = ()
+
+
+class FileRecord(NamedTuple):
+    """
+    A file that this journal's own writers have put, or are about to put, in place.
+
+    Whoever finds a file with another identity and another digest knows that it
+    was changed by hand.
+
+    Attributes:
+        version: of the document in the file.
+        sha256: of its bytes; empty when there is no file.
+        device: of the file, as the three that follow.
+        inode: stays the same when the temporary file is renamed.
+        size: in bytes.
+        mtime_ns: time of the last change.
+    """
+
+    version: Version
+    sha256: bytes = b""
+    device: int = 0
+    inode: int = 0
+    size: int = 0
+    mtime_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +108,26 @@ class Journal(abc.ABC):
         """Wait for this process's turn to write ``document``, and hold it."""
 
     @abc.abstractmethod
+    def head(self) -> int:
+        """Return the sequence number of the newest event, 0 without one."""
+
+    @abc.abstractmethod
     async def load(self, document: str) -> Snapshot | None:
-        """Return where ``document`` stands, or None when it has no event."""
+        """
+        Return where ``document`` stands, or None when it has no event.
+
+        Raises:
+            StorageError: what is stored cannot be read, or is damaged.
+        """
 
     @abc.abstractmethod
     async def commit(
-        self, document: str, base: Version, events: Sequence[bytes], body: bytes
+        self,
+        document: str,
+        base: Version,
+        events: Sequence[bytes],
+        body: bytes | None,
+        operations: Sequence[str] = (),
     ) -> Version | Behind | Reset:
         """
         Append ``events`` in one step if ``document`` still stands at ``base``.
@@ -94,11 +136,23 @@ class Journal(abc.ABC):
             document: key of the document.
             base: version that the first event was made on.
             events: at least one.
-            body: bytes of the document after the last event.
+            body: bytes of the document after the last event; None when it is
+                gone then.
+            operations: unique name of each event, or nothing at all; an empty
+                name cannot be found again.
 
         Returns:
             the version of the last event; or what to do first.
+
+        Raises:
+            StorageError: nothing was stored; 507 when there is no room.
+            AccessDenied: nothing was stored; the file system refuses.
+            OutcomeUnknown: the reply was lost; only the log knows.
         """
+
+    @abc.abstractmethod
+    async def find(self, document: str, operation: str) -> Logged | None:
+        """Return the retained event of ``document`` with that unique name."""
 
     @abc.abstractmethod
     async def replay(
@@ -115,5 +169,23 @@ class Journal(abc.ABC):
         """Return the newest version of each of ``documents`` that has one."""
 
     @abc.abstractmethod
+    async def files(self, document: str) -> Sequence[FileRecord]:
+        """Return the file records of ``document``, the newest last."""
+
+    @abc.abstractmethod
+    async def set_files(self, document: str, records: Sequence[FileRecord]) -> None:
+        """
+        Replace the file records of ``document``.
+
+        Raises:
+            StorageError: they stay as they were; 507 when there is no room.
+            AccessDenied: they stay as they were; the file system refuses.
+        """
+
+    @abc.abstractmethod
     def health(self) -> Health:
         """Return whether edits can be stored."""
+
+    @abc.abstractmethod
+    async def close(self) -> None:
+        """Finish what was asked for and free what is held."""

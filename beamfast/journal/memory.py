@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from beamfast.entry import Version
-from beamfast.journal.journal import Behind, Health, Journal, Logged, Reset, Snapshot
+from beamfast.journal.journal import (
+    Behind,
+    FileRecord,
+    Health,
+    Journal,
+    Logged,
+    Reset,
+    Snapshot,
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +46,7 @@ class _History:
     start: Version
     snapshot: Snapshot
     log: _Log = field(default_factory=_Log)
+    operations: dict[str, Version] = field(default_factory=dict)
 
 
 class MemoryJournal(Journal):
@@ -57,6 +65,7 @@ class MemoryJournal(Journal):
         self._retain_entries = retain_entries
         self._retain_bytes = retain_bytes
         self._histories: dict[str, _History] = {}
+        self._files: dict[str, tuple[FileRecord, ...]] = {}
         self._log = _Log()
         self._sequence = 0
 
@@ -64,13 +73,22 @@ class MemoryJournal(Journal):
         """Return at once: no other process shares this memory."""
         return nullcontext()
 
+    def head(self) -> int:
+        """Return the sequence number of the newest event."""
+        return self._sequence
+
     async def load(self, document: str) -> Snapshot | None:
-        """Return where ``document`` stands."""
+        """Return where ``document`` stands; the body is always the newest."""
         history = self._histories.get(document)
         return history.snapshot if history else None
 
     async def commit(
-        self, document: str, base: Version, events: Sequence[bytes], body: bytes
+        self,
+        document: str,
+        base: Version,
+        events: Sequence[bytes],
+        body: bytes | None,
+        operations: Sequence[str] = (),
     ) -> Version | Behind | Reset:
         """Append ``events`` if ``document`` still stands at ``base``."""
         if not events:
@@ -80,7 +98,7 @@ class MemoryJournal(Journal):
             # Revision 0 belongs to the file, whose hash the first event continues.
             if base.revision != 0:
                 return Reset()
-            history = _History(base, Snapshot(base, b""))
+            history = _History(base, Snapshot(base, base, None))
             self._histories[document] = history
         elif history.snapshot.version != base:
             missing = self._after(history, base)
@@ -88,17 +106,30 @@ class MemoryJournal(Journal):
         # Before and not after: the new events have to be published first.
         self._log.trim(self._retain_entries, self._retain_bytes)
         version = base
-        for event in events:
+        for event, operation in zip(
+            events, operations or [""] * len(events), strict=True
+        ):
             version = version.next(event)
             self._sequence += 1
             logged = Logged(self._sequence, document, version, event)
             history.log.append(logged)
             self._log.append(logged)
-        history.snapshot = Snapshot(version, hashlib.sha256(body).digest())
+            if operation:
+                history.operations[operation] = version
+        history.snapshot = Snapshot(version, version, body)
         dropped = history.log.trim(self._retain_entries, self._retain_bytes)
         if dropped is not None:
             history.start = dropped.version
+            self._forget_operations(history)
         return version
+
+    async def find(self, document: str, operation: str) -> Logged | None:
+        """Return the retained event with that unique name."""
+        history = self._histories.get(document)
+        version = history.operations.get(operation) if history else None
+        if history is None or version is None:
+            return None
+        return next(one for one in history.log.events if one.version == version)
 
     async def replay(
         self, document: str, after: Version, limit: int
@@ -127,9 +158,20 @@ class MemoryJournal(Journal):
             if document in histories
         }
 
+    async def files(self, document: str) -> Sequence[FileRecord]:
+        """Return the file records of ``document``."""
+        return self._files.get(document, ())
+
+    async def set_files(self, document: str, records: Sequence[FileRecord]) -> None:
+        """Replace the file records of ``document``."""
+        self._files[document] = tuple(records)
+
     def health(self) -> Health:
         """Memory is always there."""
         return Health("ok")
+
+    async def close(self) -> None:
+        """Nothing is held that others could need."""
 
     def _after(self, history: _History, version: Version) -> list[Logged] | None:
         events = list(history.log.events)
@@ -139,3 +181,11 @@ class MemoryJournal(Journal):
             if logged.version == version:
                 return events[index + 1 :]
         return None
+
+    def _forget_operations(self, history: _History) -> None:
+        """Names are in the order of their events, so the forgotten come first."""
+        oldest = history.start.revision
+        for operation, version in list(history.operations.items()):
+            if version.revision > oldest:
+                break
+            del history.operations[operation]

@@ -7,7 +7,7 @@ import pytest
 
 from beamfast.entry import Version
 from beamfast.journal.contract import JournalContract
-from beamfast.journal.journal import Behind, Health, Reset, Snapshot
+from beamfast.journal.journal import Behind, Health, Reset
 from beamfast.journal.memory import MemoryJournal
 
 TESTS = [
@@ -34,28 +34,27 @@ class Down(MemoryJournal):
 
 
 class LastWriterWins(MemoryJournal):
-    async def commit(self, document, base, events, body):
+    async def commit(self, document, base, events, body, operations=()):
         snapshot = await self.load(document)
-        return await super().commit(
-            document, snapshot.version if snapshot else base, events, body
-        )
+        version = snapshot.version if snapshot else base
+        return await super().commit(document, version, events, body, operations)
 
 
 class ForgetsTheBody(MemoryJournal):
     async def load(self, document):
         snapshot = await super().load(document)
-        return snapshot and Snapshot(snapshot.version, b"")
+        return snapshot and snapshot._replace(body=b"")
 
 
 class AlwaysBehind(MemoryJournal):
-    async def commit(self, document, base, events, body):
-        answer = await super().commit(document, base, events, body)
+    async def commit(self, document, base, events, body, operations=()):
+        answer = await super().commit(document, base, events, body, operations)
         return Behind([]) if isinstance(answer, Reset) else answer
 
 
 class StoresBeforeItCompares(MemoryJournal):
-    async def commit(self, document, base, events, body):
-        answer = await super().commit(document, base, events, body)
+    async def commit(self, document, base, events, body, operations=()):
+        answer = await super().commit(document, base, events, body, operations)
         if not isinstance(answer, Version) and (now := await self.load(document)):
             await super().commit(document, now.version, events, body)
         return answer
@@ -81,6 +80,37 @@ class ReplaysEverything(MemoryJournal):
 class OneLogForAll(MemoryJournal):
     async def positions(self, documents):
         return {document: Version(1, "0" * 16) for document in documents}
+
+
+class FindsByTheEmptyName(MemoryJournal):
+    async def find(self, document, operation):
+        logged = await self.replay(document, Version.of_file(b"<p>file</p>"), 9)
+        found = await super().find(document, operation)
+        return found or (None if isinstance(logged, Reset) else logged[-1])
+
+
+class ForgetsThatItIsGone(MemoryJournal):
+    async def load(self, document):
+        snapshot = await super().load(document)
+        return snapshot and snapshot._replace(body=snapshot.body or b"")
+
+
+class AddsFileRecords(MemoryJournal):
+    async def set_files(self, document, records):
+        await super().set_files(document, [*await self.files(document), *records])
+
+
+class HeadBehind(MemoryJournal):
+    def head(self):
+        return max(super().head() - 1, 0)
+
+
+class StartsBeforeTheBody(MemoryJournal):
+    async def load(self, document):
+        snapshot = await super().load(document)
+        start = Version.of_file(b"<p>file</p>")
+        tail = await self.replay(document, start, 9)
+        return snapshot and snapshot._replace(tail=tail)
 
 
 class KeepsTheTurn(MemoryJournal):
@@ -109,7 +139,8 @@ class OneTurnForAll(KeepsTheTurn):
     [
         *(Down, LastWriterWins, ForgetsTheBody, AlwaysBehind, StoresBeforeItCompares),
         *(RepeatsTheLast, ReplaysTheNewest, ReplaysEverything, OneLogForAll),
-        *(KeepsTheTurn, OneTurnForAll),
+        *(KeepsTheTurn, OneTurnForAll, FindsByTheEmptyName, ForgetsThatItIsGone),
+        *(AddsFileRecords, HeadBehind, StartsBeforeTheBody),
     ],
     ids=lambda journal_type: journal_type.__name__,
 )

@@ -3,7 +3,16 @@ import inspect
 import pytest
 
 from beamfast.entry import Version
-from beamfast.journal.journal import Behind, Health, Journal, Logged, Reset, Snapshot
+from beamfast.journal.file import FileJournal
+from beamfast.journal.journal import (
+    Behind,
+    FileRecord,
+    Health,
+    Journal,
+    Logged,
+    Reset,
+    Snapshot,
+)
 from beamfast.journal.memory import MemoryJournal
 
 VERSION = Version(1, "0123456789abcdef")
@@ -20,7 +29,8 @@ def test_a_journal_is_abstract_in_every_method():
 
 def test_the_methods_are_those_of_the_interface():
     assert Journal.__abstractmethods__ == {
-        *("turn", "load", "commit", "replay", "since", "positions", "health"),
+        *("turn", "head", "load", "commit", "find", "replay", "since", "positions"),
+        *("files", "set_files", "health", "close"),
     }
 
 
@@ -28,14 +38,15 @@ def test_the_methods_are_those_of_the_interface():
 def test_an_implementation_takes_the_same_arguments(name):
     signatures = [
         list(inspect.signature(getattr(kind, name)).parameters)
-        for kind in (Journal, MemoryJournal)
+        for kind in (Journal, MemoryJournal, FileJournal)
     ]
-    assert signatures[0] == signatures[1]
+    assert signatures[0] == signatures[1] == signatures[2]
 
 
 def test_answers_can_be_compared():
     logged = Logged(1, "/a", VERSION, b"event")
     assert Behind([logged]) == Behind([logged])
     assert Reset() == Reset()
-    assert Snapshot(VERSION, b"digest") == (VERSION, b"digest")
+    assert Snapshot(VERSION, VERSION, b"body") == (VERSION, VERSION, b"body", ())
+    assert FileRecord(VERSION) == (VERSION, b"", 0, 0, 0, 0)
     assert Health("ok") == Health("ok", "")

@@ -69,3 +69,15 @@ async def test_a_commit_needs_an_event():
     with pytest.raises(ValueError, match="without events"):
         await journal.commit("/a", FILE, [], b"")
     assert await journal.load("/a") is None
+
+
+async def test_operations_are_forgotten_with_their_events():
+    journal = MemoryJournal(retain_entries=2)
+    version = FILE
+    for name in "abc":
+        event = name.encode()
+        version = await journal.commit("/a", version, [event], b"", [name])
+    assert await journal.find("/a", "a") is None
+    assert (await journal.find("/a", "b")).event == b"b"
+    assert (await journal.find("/a", "c")).version == version
+    await journal.close()
