@@ -103,6 +103,12 @@ def test_empty_lines_before_a_request_are_ignored():
     assert targets(recorder) == ["/next"]
 
 
+def test_more_than_one_space_in_the_request_line_is_read_as_one():
+    # Allowed by RFC 9112, 3, and no two readers differ about its parts.
+    recorder = Recorder().feed(b"GET   /next   HTTP/1.1\r\nHost: b\r\n\r\n")
+    assert targets(recorder) == ["/next"]
+
+
 def test_request_is_announced_before_its_body_arrives():
     recorder = Recorder().feed(POST + b"Content-Length: 5\r\n\r\nhe")
     assert recorder.seen[1:] == ([b"he"], 0)
