@@ -12,13 +12,16 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from beamfast._outbound import Outbound
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.service import Service
 from beamfast.http import EventStream, Request
 from beamfast.protocol.eventsource import comment, encode, encode_id, encode_retry
+
+#: Seconds for the last bytes; then the socket is cut.
+CLOSE_TIMEOUT: Final = 10.0
 
 logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
@@ -36,6 +39,7 @@ class EventSource(Outbound):
     takes_resets: ClassVar[bool] = True
 
     __slots__ = (
+        "_is_stalled",
         "_service",
         "_stream",
         "bucket",
@@ -54,6 +58,7 @@ class EventSource(Outbound):
         self.bucket: int = OUTSIDE
         self._stream = stream
         self._service = service
+        self._is_stalled = False
 
     @staticmethod
     def frame_item(text: str, version: str, event: str | None) -> bytes:
@@ -113,7 +118,7 @@ class EventSource(Outbound):
         if retry is not None:
             self.write(encode_retry(retry))
         self.close_transport()
-        self._watch(10.0)
+        self._watch(CLOSE_TIMEOUT)
 
     def drain(self) -> None:
         """End the stream because the server stops; the client comes back."""
@@ -125,11 +130,14 @@ class EventSource(Outbound):
         self.abort()
 
     def on_deadline(self, now: float) -> None:
-        """Keep proxies awake, or give up a close that takes too long."""
-        if self.is_closing:
+        """Keep proxies awake, or give up a client that does not read at all."""
+        if self.is_closing or self._is_stalled:
             self.abort()
             return
-        self.write(comment())
+        # What waits keeps proxies awake by itself, once it moves.
+        self._is_stalled = self.is_paused
+        if not self._is_stalled:
+            self.write(comment())
         self._watch(self._stream.ping_interval)
 
     def _watch(self, seconds: float) -> None:
@@ -147,10 +155,19 @@ class EventSource(Outbound):
         """The client is gone: close."""
         return False
 
+    def resume_writing(self) -> None:
+        """The client reads."""
+        self._is_stalled = False
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave every topic and tell the plugin."""
         super().connection_lost(exc)
         self._service.heartbeat.forget(self)
         callback, self.on_close = self.on_close, None
-        if callback is not None:
+        if callback is None:
+            return
+        try:
             callback(self)
+        except Exception:
+            logger.exception("on_close of the event stream of %s failed", self.path)

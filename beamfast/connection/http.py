@@ -115,6 +115,7 @@ class HttpConnection(asyncio.Protocol):
         has_halves = self._transport.get_extra_info("ssl_object") is None
         if exchange is None or exchange.is_discarded or not has_halves:
             self._closing = True
+            self._sender.stop()
             return False
         exchange.keep_alive = False
         if not exchange.is_complete:
@@ -257,8 +258,6 @@ class HttpConnection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         """The answer is out: go on, or close without losing it."""
-        if self._closing:
-            return
         if exchange.is_complete:
             if exchange.keep_alive:
                 self._next()
@@ -335,6 +334,7 @@ class HttpConnection(asyncio.Protocol):
 
     def _cut(self) -> None:
         self._closing = True
+        self._sender.stop()
         self._transport.abort()
 
     def drain(self) -> None:

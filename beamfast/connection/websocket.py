@@ -21,7 +21,7 @@ from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.service import Service
 from beamfast.errors import CloseCode
 from beamfast.http import Request, Upgrade
-from beamfast.protocol.events import Pong
+from beamfast.protocol.events import Failed, Pong
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
 
 TEXT: Final = 1
@@ -30,6 +30,8 @@ TEXT: Final = 1
 CLOSE_TIMEOUT: Final = 10.0
 #: Seconds for a peer that is too slow to read its close frame.
 OVERFLOW_TIMEOUT: Final = 1.0
+#: Seconds for a peer that still writes to find its close frame.
+LINGER: Final = 2.0
 
 logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
@@ -51,6 +53,7 @@ class WebSocket(Outbound):
     __slots__ = (
         "_awaits_pong",
         "_driver",
+        "_has_ended",
         "_service",
         "_upgrade",
         "bucket",
@@ -75,6 +78,7 @@ class WebSocket(Outbound):
         self._upgrade = upgrade
         self._service = service
         self._awaits_pong = False
+        self._has_ended = False
 
     @classmethod
     def of_request(cls, request: Request, upgrade: Upgrade, service: Service) -> Self:
@@ -185,6 +189,8 @@ class WebSocket(Outbound):
 
     def data_received(self, data: bytes) -> None:
         """Feed the driver; replies of one read leave in one send."""
+        if self._has_ended:
+            return
         self.cork()
         try:
             self._driver.receive_data(data)
@@ -205,11 +211,16 @@ class WebSocket(Outbound):
         super().connection_lost(exc)
         self._service.heartbeat.forget(self)
         self._driver.receive_eof()
+        # What the plugin gave us may refer to us.
+        self.on_message = self._driver.deliver = None
         callback, self.on_close = self.on_close, None
-        self.on_message = None
-        if callback is not None:
-            code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
+        if callback is None:
+            return
+        code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
+        try:
             callback(self, code, self._driver.close_reason)
+        except Exception:
+            logger.exception("on_close of the WebSocket of %s failed", self.path)
 
     # Between driver and socket.
 
@@ -226,16 +237,34 @@ class WebSocket(Outbound):
         else:
             for piece in pieces:
                 self.write(piece)
-        self._take_events()
-        if self._driver.close_expected() and not self.is_closing:
-            self.close_transport()
-            self._watch(CLOSE_TIMEOUT)
-
-    def _take_events(self) -> None:
+        was_failed = False
         for event in self._driver.events_received():
-            if isinstance(event, Pong):
+            if isinstance(event, Failed):
+                was_failed = True
+            elif isinstance(event, Pong) and self._driver.state is State.OPEN:
+                # Not while closing: that has a deadline of its own.
                 self._awaits_pong = False
                 self._watch_pings()
+        if self._driver.close_expected() and not (self._has_ended or self.is_closing):
+            self._has_ended = True
+            self._hang_up(was_failed)
+
+    def _hang_up(self, was_failed: bool) -> None:
+        """Close TCP, without taking the close frame back (RFC 6455, 7.1.1)."""
+        transport = self.transport
+        if (
+            was_failed
+            and transport is not None
+            and not self.is_paused
+            and transport.can_write_eof()
+        ):
+            # To close while the peer still writes resets the connection, and the
+            # reset may reach it before it has read why.
+            transport.write_eof()
+            self._watch(LINGER)
+        else:
+            self.close_transport()
+            self._watch(CLOSE_TIMEOUT)
 
     def _watch_pings(self) -> None:
         interval = self._upgrade.ping_interval

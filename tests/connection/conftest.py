@@ -267,6 +267,11 @@ async def connect():
         yield open_connection
 
 
+@pytest.fixture
+async def transport():
+    return FakeTransport(asyncio.get_running_loop())
+
+
 @pytest.fixture(scope="session")
 def on_fake():
     """Return a function that runs a scenario with ``connect``, for properties."""

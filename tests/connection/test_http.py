@@ -446,8 +446,15 @@ async def test_a_streamed_answer_waits_for_a_slow_client(connect):
     assert client.is_idle
 
 
-async def test_a_client_that_asks_and_does_not_read_is_not_answered(connect):
-    client = connect(lambda _: Response(200, b"x" * 2**17))
+@pytest.mark.parametrize("is_slow", [False, True])
+async def test_a_client_that_asks_and_does_not_read_is_not_answered(connect, is_slow):
+    def large(request):
+        return Response(200, b"x" * 2**17)
+
+    async def large_later(request):
+        return large(request)
+
+    client = connect(large_later if is_slow else large)
     client.transport.block()
     await client.send(get("/1") + get("/2"), get("/3"))
     assert client.targets == ["/1"]

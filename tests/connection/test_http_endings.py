@@ -406,6 +406,45 @@ async def test_a_body_that_breaks_off_cuts_the_connection(connect, caplog):
     assert "broke off" in caplog.text
 
 
+async def test_nothing_begins_between_the_loss_and_its_report(connect):
+    client = connect(lambda _: Response(200, b"x" * 2**17))
+    client.transport.block()
+    await client.send(GET * 3)
+    client.transport.lose()
+    client.transport.read()
+    await client.send()
+    assert len(client.requests) == 1
+
+
+async def test_a_body_is_not_asked_for_when_the_client_is_gone(connect):
+    gate = asyncio.Event()
+
+    async def late(request):
+        await gate.wait()
+        return await echo(request)
+
+    client = connect(late)
+    await client.send(PUT.replace(b"Host", b"Expect: 100-continue\r\nHost"))
+    await client.lose()
+    gate.set()
+    await client.send()
+    assert client.transport.written == b""
+
+
+async def test_a_tls_client_that_closes_stops_a_body_on_its_way(connect, tasks):
+    async def endless():
+        while True:
+            yield b"x"
+            await asyncio.sleep(0)
+
+    client = connect(lambda _: Response(200, endless()), is_tls=True)
+    client.transport.receive(GET)
+    await asyncio.sleep(0)
+    await client.send_eof()
+    assert client.transport.closing
+    assert tasks() == 0
+
+
 MOMENTS = {
     "nothing": [],
     "part of a head": [GET[:10]],
@@ -481,7 +520,7 @@ async def test_draining_lets_a_request_finish(connect):
 async def test_a_draining_server_closes_after_the_next_answer(connect):
     client = connect(plain)
     client.service.is_draining = True
-    await client.send(GET + GET)
+    await client.send(GET + PUT + b"hello")
     (reply,) = client.replies()
     assert reply.headers["Connection"] == "close"
     assert client.transport.closing

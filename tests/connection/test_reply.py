@@ -6,7 +6,7 @@ from beamfast._fanout import TopicRegistry
 from beamfast.connection import reply
 from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
-from beamfast.http import Headers, Request, Response
+from beamfast.http import EventStream, Headers, Request, Response, Upgrade
 
 DATE = "Sun, 06 Nov 1994 08:49:37 GMT"
 
@@ -62,6 +62,13 @@ async def test_the_server_is_named_when_it_has_a_name(service):
     response = Response(200)
     reply.head(service, make(), response, 0)
     assert response.headers["Server"] == "beamfast"
+
+
+async def test_the_server_is_not_named_where_a_host_wants_no_name(service):
+    service.server = "beamfast"
+    response = Response(200, headers=[("Server", "")])
+    reply.head(service, make(), response, 0)
+    assert "Server" not in response.headers
 
 
 @pytest.mark.parametrize("status", [101, 204, 304])
@@ -138,3 +145,52 @@ async def test_a_body_shorter_than_announced_is_an_error(service):
     response = Response(200, headers=[("Content-Length", "4")])
     with pytest.raises(ValueError, match="after 3 of 4"):
         await sent(service, make(), response, b"123")
+
+
+# Taking the connection over
+
+HANDSHAKE = [
+    ("Connection", "Upgrade"),
+    ("Upgrade", "websocket"),
+    ("Sec-WebSocket-Version", "13"),
+    ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+]
+
+
+@pytest.fixture
+def opened():
+    return []
+
+
+async def test_a_websocket_takes_the_connection_over(service, transport, opened):
+    exchange = make()
+    exchange.request.headers = Headers(HANDSHAKE)
+    upgrade = Upgrade(opened.append, "chat")
+    response = Response(101, headers=[("X", "y")], upgrade=upgrade)
+    taken = reply.become_websocket(transport, service, exchange, response)
+    assert opened == [taken]
+    assert transport.protocol is taken
+    assert transport.written.startswith(
+        b"HTTP/1.1 101 Switching Protocols\r\nX: y\r\nUpgrade: websocket\r\n"
+    )
+    service.heartbeat.forget(taken)
+
+
+async def test_a_refused_handshake_writes_nothing(service, transport, opened):
+    response = Response(101, upgrade=Upgrade(opened.append))
+    taken = reply.become_websocket(transport, service, make(), response)
+    assert isinstance(taken, Response)
+    assert taken.status == 400
+    assert transport.written == b""
+    assert opened == []
+
+
+async def test_an_event_stream_takes_the_connection_over(service, transport, opened):
+    exchange = make()
+    response = Response(200, stream=EventStream(opened.append))
+    taken = reply.become_event_source(transport, service, exchange, response)
+    assert opened == [taken]
+    assert transport.protocol is taken
+    assert b"\r\nContent-Type: text/event-stream; charset=utf-8" in transport.written
+    assert not exchange.keep_alive
+    service.heartbeat.forget(taken)
