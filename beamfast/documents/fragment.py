@@ -162,8 +162,7 @@ def _unstable() -> EditRefused:
 def _context(parent: Node) -> str:
     if isinstance(parent, DocumentFragment):
         return "template"
-    if not isinstance(parent, Element):
-        return "body"
+    assert isinstance(parent, Element)  # no edit adds children to a document
     if parent.namespace is not Namespace.HTML:
         return f"{parent.namespace.value} {parent.tag}"
     # As insertAdjacentHTML does (DOM Parsing): html parses as its body.

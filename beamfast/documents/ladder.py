@@ -95,6 +95,7 @@ class Attempt:
             EditRefused: none verifies; says what a parser would read instead.
         """
         refusal: EditRefused | None = None
+        hostile: EditRefused | None = None
         tried: set[tuple[int, int, bytes]] = set()
         for level, start, end, inserted, result in self._rungs(ranges, writings):
             if (start, end, inserted) in tried:
@@ -105,14 +106,14 @@ class Attempt:
             try:
                 tree = after.html
             except EditRefused as error:
-                refusal = error
+                hostile = error
                 continue
             is_exact = tree.equals(self.expected)
             if is_exact or _is_same_frame(tree, self.expected):
                 return Rewrite(level, splices, after, result, is_exact)
             if refusal is None:
                 refusal = EditRefused(difference(tree, self.expected))
-        raise refusal or EditRefused("The element has no place in the file")
+        raise refusal or hostile or EditRefused("The element has no place in the file")
 
     def _rungs(
         self, ranges: list[tuple[int, int]], writings: list[Writing]

@@ -16,7 +16,6 @@ from collections.abc import Iterator
 from typing import Final
 
 from turbohtml import (
-    Axis,
     Comment,
     Document,
     DocumentFragment,
@@ -119,14 +118,15 @@ def start_of(element: Element, text: str) -> int | None:
         return None
     if element.tag == "html":
         return _prologue_end(text)
-    children = element.children
-    if element.tag != "body" or (children and isinstance(children[0], Element)):
-        first = _first_located(element)
-        if first is not None:
-            return first
-    if element.tag in ("head", "body"):
+    # Text has no place of its own; a body that begins with it begins where the
+    # head ends.
+    has_text_first = element.tag == "body" and not isinstance(
+        next(iter(element.children), element), Element
+    )
+    first = None if has_text_first else _first_located(element)
+    if first is None and element.tag in ("head", "body"):
         return _head_end(element, text)
-    return None
+    return first
 
 
 def content_start(element: Element, text: str) -> int | None:
@@ -214,9 +214,6 @@ def _implied_ends(element: Element, text: str) -> Iterator[int]:
         if offset >= least and offset not in seen:
             seen.add(offset)
             yield offset
-    if not seen:
-        # Only parts of it that were moved out of a table have a place.
-        yield least
 
 
 def _end_candidates(element: Element, text: str, least: int) -> Iterator[int]:
@@ -246,7 +243,9 @@ def _end_candidates(element: Element, text: str, least: int) -> Iterator[int]:
             location = parent.source_location
             if location is not None and location.end_tag is not None:
                 yield location.end_tag.start_offset
-                return
+                # The end tag of a form may come before the end of its content.
+                if location.end_tag.start_offset >= least:
+                    return
         node = parent
 
 
@@ -286,16 +285,13 @@ def _head_end(element: Element, text: str) -> int:
     """Return where an implied ``head`` or ``body`` begins that starts with text."""
     root = element.parent
     assert isinstance(root, Element)
-    if element.tag == "body":
-        for head in root.find_all("head", axis=Axis.CHILDREN):
-            location = head.source_location
-            if location is None:
-                if len(head):
-                    return _last_inside(head, 0)
-            elif location.end_tag is not None:
-                return location.end_tag.end_offset
-            else:
-                return _last_inside(head, location.start_tag.end_offset)
+    if element.tag == "body" and isinstance(root[0], Element):
+        head = root[0]
+        location = head.source_location
+        if location is not None and location.end_tag is not None:
+            return location.end_tag.end_offset
+        if location is not None or len(head):
+            return _last_inside(head, content_start(head, text) or 0)
     if root.source_location is not None:
         return root.source_location.start_tag.end_offset
     return _prologue_end(text)

@@ -5,7 +5,7 @@ import turbohtml
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation, apply
-from beamfast.documents.ladder import difference, is_same_tree
+from beamfast.documents.ladder import difference, is_same_tree, moved_place
 from beamfast.documents.selector import Selector
 from beamfast.errors import EditRefused
 
@@ -175,3 +175,42 @@ def test_differences_are_described_by_kind():
     assert said("<!doctype html>", "<!--x-->").startswith("doctype instead of")
     assert said("<template><i>", "<template><b>") == "<i> instead of <b>"
     assert said("<p a=1>x", "<p a=2>x") == "<p> instead of <p>"
+
+
+def test_deep_places_are_cut_short():
+    deep = "<div>" * 100
+    said = difference(tree(deep + "<p>a"), tree(deep + "<p>b"))
+    assert "in ..." in said
+    assert "div > div > p, a parser would read the text 'a'" in said
+    assert len(said) < 300
+
+
+def test_a_rung_over_the_limit_of_root_tags_gives_way_to_the_next():
+    source = b"<body>" * 30 + b"<p>a</p>"
+    done = edit(source, Kind.REPLACE, "p", b"<body>" * 60 + b"<b>x</b>")
+    assert (done.level, done.result) == ("balanced", b"<b>x</b>")
+    with pytest.raises(EditRefused) as caught:
+        edit(b"<body>" * 60 + b"<a><b>", Kind.APPEND, "b", b"<body>" * 60 + b"<a>")
+    assert caught.value.code == "unrepresentable"
+
+
+def test_an_edit_is_refused_when_every_rung_is_too_expensive():
+    source = b"<script>" + b"'<body>'" * 40 + b"</script>"
+    with pytest.raises(EditRefused) as caught:
+        edit(source, Kind.APPEND, "script", b"'<body>'" * 40)
+    assert caught.value.code == "hostile-markup"
+
+
+@pytest.mark.parametrize(
+    ("read", "wanted", "index", "count", "place"),
+    [
+        ("<body><p>a</p><i>b</i>\n", "<body><p>a</p>\n<i>b</i>", 2, 1, (1, 1)),
+        ("<body><i>b</i>c\n", "<body>\n<i>b</i>c", 1, 2, (0, 2)),
+        ("<body><p>a</p>\n", "<body><p>a</p>", 5, 0, (2, 0)),
+    ],
+)
+def test_new_nodes_are_found_where_white_space_has_moved(
+    read, wanted, index, count, place
+):
+    bodies = (tree(html).select_one("body") for html in (read, wanted))
+    assert moved_place(*bodies, index, count) == place

@@ -88,3 +88,29 @@ def test_removing_a_structural_element_is_no_plan(plan, css):
 def test_appending_to_a_void_element_is_no_plan():
     with pytest.raises(EditRefused):
         planned(plan_append, b"<br>", "br", b"x")
+
+
+def test_the_doctype_of_the_page_decides_how_a_new_body_parses():
+    source = b"<!doctype html><body>x</body>"
+    plan = planned(plan_replace, source, "body", b"<p>a<table></table>")
+    assert plan.content == "<p>a</p><table></table>"
+    assert plan.attributes == {}
+    assert [writing.level for writing in plan.writings] == ["balanced"]
+
+
+def test_appending_to_a_template_goes_into_its_content():
+    document = Document(b"<template><td>a</td></template>")
+    template = document.select(Selector("template"))[0]
+    plan = plan_append(document, template, b"<td>b</td>")
+    assert plan.perform() == 1
+    assert template.inner_html == "<td>a</td><td>b</td>"
+    assert plan.position == (0, 0, 0, 0, 1)
+
+
+def test_appended_text_joins_the_text_before_it():
+    document = Document(b"<p>a</p><i></i>")
+    target = document.select(Selector("p"))[0]
+    assert plan_append(document, target, b"b").perform() == 0
+    empty = document.select(Selector("i"))[0]
+    assert plan_append(document, empty, b"b").perform() == 1
+    assert document.html.root.inner_html.endswith("<p>ab</p><i>b</i></body>")

@@ -171,3 +171,28 @@ def test_template_content_is_out_of_scope_unless_asked_for():
     assert len(Selector("p").select(tree, template_scope=True)) == 3
     assert len(Selector("template").select(tree)) == 1
     assert [found.tag for found in Selector(":root").select(tree)] == ["html"]
+
+
+@pytest.mark.parametrize(
+    ("css", "concerned"),
+    [
+        ("ul", True),
+        ("body", True),
+        ("li", True),
+        ("li b", True),
+        ("b", True),
+        ("ol", False),
+        ("li i", False),
+    ],
+)
+def test_a_filter_concerns_what_it_holds_equals_or_lies_inside(css, concerned):
+    tree = parsed("<ul><li>a<b>x</b></ul><ol><li><i>c</i></ol>")
+    item = tree.select("li")[0]
+    assert Selector(css).concerns(item.parent, [item]) is concerned
+
+
+def test_changed_text_concerns_what_holds_it():
+    tree = parsed("<p>a</p><b>c</b>")
+    assert Selector("p").concerns(tree.select("p")[0], [])
+    assert not Selector("b").concerns(tree.select("p")[0], [])
+    assert not Selector("b").concerns(tree, [])

@@ -13,7 +13,9 @@ from beamfast.documents.spans import (
     content_ends_of,
     content_start,
     doctype_span,
+    doctype_text,
     ends_of,
+    omitted_end_tags,
     start_of,
     stray_tag_span,
 )
@@ -68,6 +70,7 @@ def test_line_breaks_of_old_macs_count_as_one():
 
 def test_an_implied_tbody_lies_between_the_tags_of_the_table():
     assert span("<table><tr><td>1<td>2</table>", "tbody") == (7, 21)
+    assert span("<table><td>1</table>", "tbody") == (7, 12)
 
 
 def test_a_heading_closed_by_another_end_tag_ends_before_it():
@@ -140,6 +143,11 @@ def test_implied_structure_begins_behind_what_precedes_it():
     assert span("<head><title>x</title>y", "body")[0] == 22
     assert span("<!doctype html><p>a", "html") == (15, 19)
     assert span("", "body") == (0, 0)
+    assert span("<!doctype html><p>a", "head") == (15, 15)
+    assert span("<!doctype html><html><p>a", "head") == (21, 21)
+    assert span("<head><title>x</title><meta>y", "body")[0] == 28
+    assert span("<meta>\ny", "body")[0] == 6
+    assert content_span("<p>a<i>b</i></p>", "p") == (3, 12)
 
 
 def test_an_implied_body_ends_before_its_end_tag():
@@ -200,3 +208,82 @@ def test_no_other_element_has_a_stray_tag():
     document = Document(b"<b><p>x</b></p></div>")
     clone = document.select(Selector("p b"))[0]
     assert stray_tag_span(clone, document.text.text) is None
+
+
+def source_text(source):
+    codec, decoded = decode(source)
+    return SourceText(decoded, codec)
+
+
+def test_rewritten_text_gets_the_usual_line_break_of_the_file():
+    assert source_text(b"a\r\nb\r\nc\nd").newline == "\r\n"
+    assert source_text(b"a\r\nb\nc").newline == "\n"
+    assert source_text(b"a\rb").newline == "\n"
+
+
+def test_parts_with_invalid_bytes_are_known():
+    text = source_text(codecs.BOM_UTF8 + b"a\r\n\xff\r\nb")
+    assert not text.is_faithful(0, 3)
+    assert text.is_faithful(0, 2)
+    assert text.is_faithful(3, 5)
+    assert source_text(b"\xff").is_faithful(0, 1)
+
+
+def find(source, css):
+    document = Document(source.encode())
+    return document.select(Selector(css))[0], document.text.text
+
+
+def test_content_of_implied_elements_begins_where_they_do():
+    assert content_start(*find("<table><tr><td>1</table>", "tbody")) == 7
+    assert content_start(*find("<p class=x>a", "p")) == 11
+
+
+def test_end_tags_that_the_file_leaves_out_are_listed_innermost_first():
+    def tags(source, css="section"):
+        return omitted_end_tags(find(source, css)[0])
+
+    assert tags("<section><p>a<i>b") == "</i></p></section>"
+    assert tags("<section><p>a</p>b") == "</section>"
+    assert tags("<section>a<br>") == "</section>"
+    assert tags("<section>a<svg>") == "</section>"
+    assert tags("<section>a</section>") == ""
+    assert omitted_end_tags(None) == ""
+
+
+def test_the_doctype_is_kept_as_it_is_spelled():
+    assert doctype_text("<!DocType  HTML >x") == "<!DocType  HTML >"
+    assert doctype_text("x") == ""
+
+
+@pytest.mark.parametrize(
+    ("source", "css", "ends"),
+    [
+        ("<div><h1>a</h2>text</div>", "h1", [10, 19]),
+        ("<h1>a</h2><!--c-->", "h1", [5, 18]),
+        ("<h1>a<b>x</h2>text", "h1", [18]),
+        ("<h1>a<b>x</b></h2>text", "h1", [13, 22]),
+        ("<h1>a<template><i>y</template></h2>text", "h1", [30, 39]),
+        ("<p>a", "p", [4]),
+        ("<h1>a</h2", "h1", [9]),
+        ("<p>a</body></html>", "body", [4, 11, 18]),
+        ("<template><p>a<p>b</template>", "template", [29]),
+        ("<table><p>a<tr><td>x</table>", "p", [28]),
+        ("<ul><li>a</p><li>b</ul>", "li", [13, 18]),
+        ("<table><tr></table><p>", "tbody", [11]),
+        ("<form><div></form><p>x</div>y", "p", [22]),
+        ("<form><x-y></form><x-z>a", "x-z", [24]),
+        ("<table></pre><form>\n<tbody>", "form", [20, 27]),
+        ("<h1>a</p></h2>text", "h1", [5, 18]),
+        ("a<br>b", "br", [5]),
+        ("<svg><g>a</svg>", "g", [9]),
+    ],
+)
+def test_ends_are_guessed_from_what_follows(source, css, ends):
+    assert candidates(source, css) == ends
+
+
+def test_text_before_a_table_row_lies_outside_of_the_table():
+    ends = candidates("<table>x<tr><td>1</table>y", "body")
+    assert ends == [26]
+    assert span("<table><tr><td>1</table>", "tr") == (7, 16)

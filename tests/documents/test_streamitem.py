@@ -69,6 +69,13 @@ def test_no_url_or_selector_can_break_the_item(url, selector):
     assert (item.url, item.selector, item.content) == (url, selector, "")
 
 
+def test_an_item_for_new_content_is_an_operation():
+    entry = Entry(method="POST", url="/", selector="ul > li", content="<b>é</b>")
+    assert parse(render(entry)).operation() == Operation(
+        Kind.APPEND, Selector("ul > li"), "<b>é</b>".encode()
+    )
+
+
 def test_table_parts_travel_in_a_template():
     document = Document(b"<table><tr><td>1</td></tr></table>")
     operation = Operation(Kind.REPLACE, Selector("td"), b"<td>2")
