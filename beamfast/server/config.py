@@ -74,6 +74,8 @@ class ServerConfig:
         server_header: value of the ``Server`` field, empty for none.
         allow_anonymous_writes: a public listener may take writes from anybody.
         drain: seconds that open connections get when the server stops.
+        workers: processes that serve, under a supervisor; 0 for a single process
+            without one.
     """
 
     hosts: tuple[HostConfig, ...]
@@ -82,6 +84,7 @@ class ServerConfig:
     server_header: str = ""
     allow_anonymous_writes: bool = False
     drain: float = 20.0
+    workers: int = 1
 
     @classmethod
     def for_folder(cls, folder: Path, *, port: int = DEFAULT_PORT) -> Self:
@@ -103,11 +106,15 @@ class ServerConfig:
         Raises:
             ConfigError: anybody on the network could write.
         """
-        if not self.is_loopback and not self.allow_anonymous_writes:
+        is_restricted = all(
+            any(plugin.name == "authorization" for plugin in host.plugins)
+            for host in self.hosts
+        )
+        if not (self.is_loopback or is_restricted or self.allow_anonymous_writes):
             raise ConfigError(
                 f"{self.address} is reachable from other machines and nothing "
-                "restricts who may edit; listen on 127.0.0.1, or pass "
-                "--allow-anonymous-writes if everybody may"
+                "restricts who may edit; listen on 127.0.0.1, configure the "
+                "authorization plugin, or pass --allow-anonymous-writes"
             )
 
     @property

@@ -3,7 +3,12 @@
 import pytest
 
 from beamfast.errors import ConfigError
-from beamfast.server.config import HostConfig, ServerConfig, is_loopback_name
+from beamfast.server.config import (
+    HostConfig,
+    PluginConfig,
+    ServerConfig,
+    is_loopback_name,
+)
 
 
 def test_a_folder_becomes_one_host_for_every_name(tmp_path):
@@ -31,6 +36,13 @@ def test_open_writes_on_a_public_address_need_the_flag(tmp_path, address):
     with pytest.raises(ConfigError, match="--allow-anonymous-writes"):
         ServerConfig(hosts, address=address).check()
     ServerConfig(hosts, address=address, allow_anonymous_writes=True).check()
+
+
+def test_a_public_address_needs_no_flag_when_every_host_has_rules(tmp_path):
+    guarded = HostConfig(tmp_path, plugins=(PluginConfig("authorization"),))
+    ServerConfig((guarded,), address="0.0.0.0").check()
+    with pytest.raises(ConfigError, match="authorization"):
+        ServerConfig((guarded, HostConfig(tmp_path)), address="0.0.0.0").check()
 
 
 def test_a_loopback_address_needs_no_flag(tmp_path):

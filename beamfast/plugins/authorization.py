@@ -1,0 +1,111 @@
+"""
+Who may do what, by rules in an HTML page.
+
+One page holds the rules and the users' roles; it is read again when it changes,
+so a rule added through the server counts for the next request. A page that
+cannot be read allows nothing. OPTIONS answers with what the caller may do.
+"""
+
+from __future__ import annotations
+
+import html
+import logging
+from dataclasses import dataclass
+
+from beamfast.documents.credentials import Credential, read_credentials
+from beamfast.documents.page import Page
+from beamfast.documents.rules import Caller, Question, Rules
+from beamfast.documents.selector import Selector, range_selector
+from beamfast.errors import DocumentError
+from beamfast.http import Request, Response
+from beamfast.pipeline import Context, Plugin
+
+logger = logging.getLogger("beamfast.authorization")
+
+
+@dataclass(frozen=True)
+class Options:
+    """
+    Options of the authorization plugin.
+
+    Attributes:
+        authfile: page with rules and roles, also as ``file://`` URL.
+    """
+
+    authfile: str = ""
+
+
+class Authorization(Plugin[Options]):
+    """Let a request pass that a rule allows; answer 403 to any other."""
+
+    name = "authorization"
+
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        self._page: Page[tuple[Rules, dict[str, Credential]]] = Page(
+            self.options.authfile,
+            lambda text: (Rules.parse(text), read_credentials(text)),
+            (Rules(), {}),
+        )
+
+    def handle_request(self, request: Request, context: Context) -> Response | None:
+        """Answer 403, or OPTIONS with the allowed methods; else let it pass."""
+        rules, users = self._page.read()
+        roles = request.roles
+        if request.user in users:
+            roles = users[request.user].roles
+        caller = Caller(request.user, roles)
+        question = self._question(request, context)
+        if request.method == "OPTIONS":
+            if "access-control-request-method" in request.headers:
+                # A preflight carries no credentials; cors answers it.
+                return None
+            allowed = ", ".join([*rules.methods(caller, question), "OPTIONS"])
+            return Response(
+                200,
+                content_type="text/plain",
+                headers=[
+                    ("Allow", _sorted(allowed)),
+                    ("Accept-Ranges", "selector"),
+                    ("Vary", "Range, Authorization, Cookie"),
+                ],
+            )
+        allows = rules.allow(caller, question)
+        logger.info(
+            "[authorization] %s %s for %s: %s",
+            *(request.method, request.path, request.user or "*"),
+            "allowed" if allows else "denied",
+        )
+        return None if allows else _refusal(request)
+
+    def _question(self, request: Request, context: Context) -> Question:
+        selector: Selector | None = None
+        document = None
+        try:
+            selector = range_selector(request.headers.get_all("range"))
+            if selector is not None:
+                location = context.store.resolve(request.path)
+                if location.exists and location.is_html:
+                    document = context.store.load(location)
+        except DocumentError:
+            # Whoever comes next says what is wrong with it; what counts here is
+            # that a selector which cannot be read is no permission for the file.
+            if selector is None and "range" in request.headers:
+                selector = Selector("*")
+        return Question(request.method, request.path, selector, document)
+
+
+def _sorted(methods: str) -> str:
+    return ", ".join(sorted(methods.split(", ")))
+
+
+def _refusal(request: Request) -> Response:
+    user = html.escape(request.user or "*")
+    path = html.escape(request.path)
+    method = html.escape(request.method)
+    return Response(
+        403,
+        "<!DOCTYPE html>\n<title>403 Forbidden</title>\n<h1>Forbidden</h1>\n<p>"
+        f"User '{user}' does not have permission to {method} '{path}'</p>\n",
+        content_type="text/html; charset=utf-8",
+    )
