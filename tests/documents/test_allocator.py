@@ -30,6 +30,21 @@ def test_a_machine_without_mallopt_is_left_alone(monkeypatch):
     assert not tune_allocator()
 
 
+def test_both_thresholds_are_raised(monkeypatch):
+    calls = []
+
+    class Library:
+        @staticmethod
+        def mallopt(parameter, value):
+            calls.append((parameter, value))
+            return 1
+
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: Library)
+    assert tune_allocator()
+    # M_MMAP_THRESHOLD and M_TRIM_THRESHOLD of mallopt(3).
+    assert calls == [(-3, 32 * 2**20), (-1, 64 * 2**20)]
+
+
 def test_tuning_takes_a_parse_of_one_megabyte_to_at_most_six_tenths(capsys):
     ratio = min(
         float(subprocess.check_output([sys.executable, "-c", PROBE])) for _ in range(2)

@@ -193,3 +193,27 @@ def test_a_document_over_the_whole_budget_is_kept_while_it_is_the_newest(tmp_pat
     assert store.load(first) is document
     store.load(second)
     assert store.load(first) is not document
+
+
+def test_a_link_is_written_through_and_stays_a_link(store, root):
+    (root / "link.html").symlink_to("page.html")
+    location = store.resolve("/link.html")
+    assert location.key == store.resolve("/page.html").key
+    store.write(location, b"<p>new")
+    assert (root / "link.html").is_symlink()
+    assert (root / "page.html").read_bytes() == b"<p>new"
+
+
+def test_a_stamp_is_taken_without_reading(store, root):
+    location = store.resolve("/a.txt")
+    assert store.stamp(location) == store.read(location)[1]
+    (root / "a.txt").unlink()
+    with pytest.raises(DocumentNotFound):
+        store.stamp(location)
+
+
+def test_a_file_can_be_read_piece_by_piece(store):
+    stream, stamp = store.open(store.resolve("/a.txt"))
+    with stream:
+        assert (stream.read(2), stream.read()) == (b"te", b"xt")
+    assert stamp.size == 4
