@@ -26,7 +26,7 @@ def extension(name: str, *needs: str) -> Extension:
 setup(
     ext_modules=[
         extension("_frames"),
-        extension("_outbound"),
-        extension("_fanout", "_outbound"),
+        extension("_outbound", "_frames"),
+        extension("_fanout", "_frames", "_outbound"),
     ]
 )

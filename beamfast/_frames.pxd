@@ -49,6 +49,9 @@ cdef extern from "frame.h":
     void message_take(message_t *message, const head_t *head) noexcept nogil
 
 
+cdef bytes message_frame(object message)
+
+
 cdef class FrameParser:
     cdef rules_t rules
     # The frame being read; `split` holds a head that is not complete yet.

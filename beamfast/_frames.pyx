@@ -11,11 +11,8 @@ business of :mod:`beamfast.protocol.rfc6455`.
 
 cimport cython
 from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
-from cpython.bytes cimport (
-    PyBytes_AS_STRING,
-    PyBytes_FromStringAndSize,
-    PyBytes_GET_SIZE,
-)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.unicode cimport PyUnicode_DecodeUTF8
@@ -132,6 +129,15 @@ def build_frame(
         PyBuffer_Release(&view)
 
 
+cdef bytes message_frame(object message):
+    """Return a message, which is not coded, as a server sends it: in one frame."""
+    if type(message) is not bytes:
+        return build_frame(TEXT if isinstance(message, str) else BINARY, message)
+    return frame_bytes(
+        BINARY, PyBytes_AS_STRING(message), PyBytes_GET_SIZE(message), True, 0, None
+    )
+
+
 def mask(data, bytes key not None, Py_ssize_t offset=0) -> bytes:
     """
     Return ``data`` XOR ``key`` (RFC 6455, 5.3); the same call takes it off again.
@@ -226,11 +232,6 @@ cdef class FrameParser:
 
     def __dealloc__(self):
         self.clear()
-
-    @property
-    def masked(self) -> bool:
-        """True when the peer must mask."""
-        return bool(self.rules.masked)
 
     def feed(self, data, deliver, on_frame) -> int:
         """

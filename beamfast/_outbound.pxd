@@ -141,7 +141,6 @@ cdef class Outbound:
     cdef void leave(self, lane_t *lane) noexcept
     cdef int catch_up(self) except -1
     cdef int put(self, object content, size_t offset, uint32_t items) except -1
-    cdef int put_copy(self, const char *data, size_t size, uint32_t items) except -1
     cdef int pass_on(self, object content, size_t offset, uint32_t items) except -1
     cdef int settle(self) except -1
     cdef void doom(self) noexcept

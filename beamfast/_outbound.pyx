@@ -12,16 +12,14 @@ not read costs is bounded here, and what happens to it then is decided by
 """
 
 cimport cython
-from cpython.bytes cimport (
-    PyBytes_AS_STRING,
-    PyBytes_FromStringAndSize,
-    PyBytes_GET_SIZE,
-)
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy
+
+from beamfast._frames cimport message_frame
 
 
 cdef enum:
@@ -67,6 +65,9 @@ cdef class LoopState:
 
     def __cinit__(self, loop):
         self.loop = loop
+        self.scratch = <char *>PyMem_Malloc(SCRATCH_SIZE)
+        if self.scratch == NULL:
+            raise MemoryError
 
     def __dealloc__(self):
         PyMem_Free(self.scratch)
@@ -154,6 +155,18 @@ cdef class Outbound:
         """Send ``data`` after everything written or published before."""
         if not self.conn.flags & CONN_MUTE:
             self.write_in_order(data)
+
+    def write_message(self, message) -> bool:
+        """
+        Send one frame that is neither masked nor coded, as :meth:`write` would.
+
+        Returns:
+            False when the connection takes no more bytes.
+        """
+        if self.conn.flags & CONN_MUTE:
+            return False
+        self.write_in_order(message_frame(message))
+        return True
 
     def write_last(self, bytes data not None) -> None:
         """
@@ -290,14 +303,6 @@ cdef class Outbound:
         cdef size_t taken = self.take(PyBytes_AS_STRING(data) + offset, size)
         return self.pass_on(content, offset + taken, items) if taken < size else 0
 
-    cdef int put_copy(self, const char *data, size_t size, uint32_t items) except -1:
-        """Send bytes that are valid during this call only."""
-        cdef size_t taken = self.take(data, size)
-        if taken == size:
-            return 0
-        data += taken
-        return self.pass_on(PyBytes_FromStringAndSize(data, size - taken), 0, items)
-
     cdef int pass_on(self, object content, size_t offset, uint32_t items) except -1:
         """Send what cannot go directly: by the transport, or later."""
         if self.conn.flags & CONN_MUTE:
@@ -393,10 +398,6 @@ cdef class Outbound:
 
     cdef int gather(self, const char *data, size_t size) except -1:
         cdef LoopState state = self.state
-        if state.scratch == NULL:
-            state.scratch = <char *>PyMem_Malloc(SCRATCH_SIZE)
-            if state.scratch == NULL:
-                raise MemoryError
         # Others lose only what they gain by gathering; their order stays.
         while state.owner is not None and (
             state.owner is not self or state.used + size > SCRATCH_SIZE
@@ -418,8 +419,7 @@ cdef class Outbound:
         state.owner = None
         sent = self.try_direct(state.scratch, size)
         if sent < size:
-            rest = PyBytes_FromStringAndSize(state.scratch + sent, size - sent)
-            self.pass_on(rest, 0, 1)
+            self.pass_on(state.scratch[sent:size], 0, 1)
         return 0
 
     # The own queue.

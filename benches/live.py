@@ -13,11 +13,10 @@ from typing import Any
 import uvloop
 
 from beamfast._frames import build_frame
+from beamfast.connection.http import HttpConnection
 from beamfast.connection.service import Service
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pubsub.hub import Hub
-from beamfast.server.listener import listen
-from beamfast.server.worker import bind_tcp
 
 TOPIC = "bench"
 TEXT = 1
@@ -57,8 +56,10 @@ async def serve(port: int, ping_interval: float) -> None:
     hub = Hub(loop)
     live = Live(hub, ping_interval)
     service = Service(live.answer, loop, hub.registry)
-    await listen(bind_tcp("127.0.0.1", port), service)
-    await asyncio.Event().wait()
+    server = await loop.create_server(
+        lambda: HttpConnection(service), "127.0.0.1", port, backlog=2048
+    )
+    await server.serve_forever()
 
 
 def main() -> None:

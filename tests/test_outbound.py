@@ -179,6 +179,33 @@ def test_a_transport_is_attached_once():
         outbound.attach(Transport(), LoopState(Loop()))
 
 
+def test_a_message_is_written_as_one_frame():
+    transport = Transport(room=1000)
+    outbound = attached(transport)
+    assert outbound.write_message("\xfc")
+    assert outbound.write_message(b"b")
+    assert outbound.write_message(bytearray(126))
+    frames = [b"\x81\x02\xc3\xbc", b"\x82\x01b", b"\x82\x7e\x00\x7e" + bytes(126)]
+    assert transport.writes == frames
+
+
+@pytest.mark.parametrize("wrong", [5, None, "\ud800"])
+def test_what_is_no_message_is_refused_and_nothing_is_written(wrong):
+    transport = Transport(room=1000)
+    outbound = attached(transport)
+    with pytest.raises((TypeError, ValueError)):
+        outbound.write_message(wrong)
+    assert transport.writes == []
+
+
+def test_a_message_after_the_last_bytes_is_refused():
+    transport = Transport(room=1000)
+    outbound = attached(transport)
+    outbound.write_last(b"last")
+    assert not outbound.write_message("late")
+    assert transport.writes == [b"last"]
+
+
 def test_writes_without_a_socket_are_dropped():
     outbound = Outbound()
     outbound.write(b"too early")

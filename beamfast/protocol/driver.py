@@ -88,6 +88,11 @@ class Outbox:
         self._events: list[Event] | None = None
         self._output: list[bytes] | None = None
 
+    @property
+    def has_news(self) -> bool:
+        """True when one of the two methods below would return something."""
+        return self._events is not None or self._output is not None
+
     def events_received(self) -> list[Event]:
         """Return what happened since the last call, in order."""
         events, self._events = self._events, None

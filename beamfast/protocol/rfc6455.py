@@ -112,6 +112,11 @@ class Rfc6455Driver(Driver):
             text_as_bytes=text_as_bytes,
         )
 
+    @property
+    def is_plain(self) -> bool:
+        """True when a message leaves as one frame, neither masked nor coded."""
+        return not (self._is_client or self._extensions)
+
     # Bytes in.
 
     def receive_data(self, data: Buffer) -> None:

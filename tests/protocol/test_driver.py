@@ -52,12 +52,16 @@ def test_browsers_see_one_closing_state():
 
 def test_outboxes_are_emptied_by_reading(driver):
     assert driver.events_received() == driver.data_to_send() == []
+    assert not driver.has_news
     driver._put(b"a")
     driver._put(b"b")
+    assert driver.has_news
     driver._emit("text")
     driver._emit(b"binary")
     assert driver.data_to_send() == [b"a", b"b"]
+    assert driver.has_news
     assert driver.events_received() == ["text", b"binary"]
+    assert not driver.has_news
     assert driver.events_received() == driver.data_to_send() == []
 
 

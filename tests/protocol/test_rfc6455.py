@@ -434,6 +434,12 @@ class Reverse:
         self.closed += 1
 
 
+def test_only_a_server_without_extensions_is_plain():
+    assert Rfc6455Driver(Side.SERVER).is_plain
+    assert not Rfc6455Driver(Side.CLIENT).is_plain
+    assert not Rfc6455Driver(Side.SERVER, extensions=[Reverse(4)]).is_plain
+
+
 def test_extensions_are_undone_in_reverse_order():
     extensions = [Reverse(4, b"1"), Reverse(2, b"2")]
     client = Rfc6455Driver(Side.CLIENT, extensions=extensions)
