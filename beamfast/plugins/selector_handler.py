@@ -111,7 +111,12 @@ class SelectorHandler(Plugin[Options]):
                 raise DocumentError(
                     "Invalid request body", code="invalid-body"
                 ) from None
-        operation = Operation(operation_for(request.method), selector, body)
+        operation = Operation(
+            operation_for(request.method),
+            selector,
+            body,
+            template_scope=_enters_templates(request),
+        )
         outcome = await context.committer.commit(
             location,
             ElementEdit(operation, request.method),
@@ -142,8 +147,7 @@ def _selected(
     """Return all matches in document order, as they stand in the file."""
     if document.size > context.store.edit_limit:
         raise TooLarge("The document is too large to be selected from")
-    is_scoped = (request.headers.get("beam-scope") or "").lower() == "template"
-    elements = document.select(selector, template_scope=is_scoped)
+    elements = document.select(selector, template_scope=_enters_templates(request))
     if not elements:
         raise NoElementMatched(NO_MATCH)
     etag = str(document.version)
@@ -153,6 +157,11 @@ def _selected(
     headers.append(("Content-Range", selector.content_range()))
     body = b"\n".join(document.element_bytes(one).rstrip() for one in elements)
     return Response(206, body, content_type="text/html", headers=headers)
+
+
+def _enters_templates(request: Request) -> bool:
+    """Tell whether the selector also means the content of ``template`` elements."""
+    return (request.headers.get("beam-scope") or "").lower() == "template"
 
 
 def _not_html(content_range: str) -> Response:

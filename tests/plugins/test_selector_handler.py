@@ -311,6 +311,10 @@ async def test_template_content_needs_to_be_asked_for(site):
     assert answer.body == b"<p>out</p>"
     scoped = await site.ask("GET", "/t.html", selector="p", Beam_Scope="template")
     assert scoped.body == b"<p>in</p>\n<p>out</p>"
+    await site.ask("PUT", "/t.html", b"<p>new</p>", "p", Beam_Scope="template")
+    assert site.read("t.html") == b"<template><p>new</p></template><p>out</p>"
+    await site.ask("PUT", "/t.html", b"<p>now</p>", "p")
+    assert site.read("t.html") == b"<template><p>new</p></template><p>now</p>"
 
 
 async def test_a_hundred_parallel_posts_give_a_hundred_items(site):
