@@ -7,6 +7,7 @@ Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 
 from __future__ import annotations
 
+import re
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -74,6 +75,15 @@ class Headers:
         joined = ",".join(self.get_all(name))
         return [item for part in joined.split(",") if (item := part.strip().lower())]
 
+    def weights(self, name: str) -> dict[str, float]:
+        """Return what a list prefers, each with its weight (RFC 9110, 12.4.2)."""
+        found: dict[str, float] = {}
+        for token in self.tokens(name):
+            value, _, parameters = "".join(token.split()).partition(";")
+            weight = _WEIGHT.search(f";{parameters};")
+            found[value] = float(weight[1]) if weight else float("q=" not in parameters)
+        return found
+
     def __contains__(self, name: object) -> bool:
         return isinstance(name, str) and bool(self._values(name))
 
@@ -112,6 +122,18 @@ class Headers:
         self.remove(name)
         self.add(name, value)
 
+    def update(self, fields: Headers) -> None:
+        """Replace the fields that ``fields`` has by those."""
+        names = {name.lower() for name, _ in fields.raw}
+        kept = [pair for pair in self.raw if pair[0].lower() not in names]
+        self.raw = kept + fields.raw
+        self._index = None
+
+    def add_token(self, name: str, token: str) -> None:
+        """Make ``token`` a member of a comma list, unless it or ``*`` is one."""
+        if not {token.lower(), "*"} & set(self.tokens(name)):
+            self.set(name, ", ".join([*self.get_all(name), token]))
+
     def remove(self, name: str) -> None:
         """Drop every field of this name; none is fine."""
         key = name.lower().encode("latin-1", "replace")
@@ -119,6 +141,7 @@ class Headers:
         self._index = None
 
 
+_WEIGHT: Final = re.compile(r";q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?);")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
@@ -219,14 +242,13 @@ class Request:
     @property
     def accepts_event_stream(self) -> bool:
         """True when ``Accept`` names ``text/event-stream``; ``*/*`` is not enough."""
-        for item in self.headers.tokens("accept"):
-            media, *parameters = [part.strip() for part in item.split(";")]
-            if media == "text/event-stream":
-                return not any(
-                    parameter.replace(" ", "") in ("q=0", "q=0.0", "q=0.00", "q=0.000")
-                    for parameter in parameters
-                )
-        return False
+        return self.headers.weights("accept").get("text/event-stream", 0.0) > 0
+
+    @property
+    def is_https(self) -> bool:
+        """True over TLS, to us or to a proxy that says so; anybody can claim it."""
+        proto = self.headers.tokens("x-forwarded-proto")
+        return proto[0] == "https" if proto else self.is_secure
 
     @property
     def expects_continue(self) -> bool:

@@ -78,6 +78,57 @@ def test_tokens_are_the_members_of_all_lines_in_lower_case():
     assert headers.tokens("Upgrade") == []
 
 
+def test_weights_are_those_of_the_field():
+    headers = Headers(
+        [("Accept", "text/html;level=1, a/b; q=0.5"), ("accept", "*/*;Q=0")]
+    )
+    assert headers.weights("accept") == {"text/html": 1.0, "a/b": 0.5, "*/*": 0.0}
+
+
+def test_a_weight_that_is_none_counts_as_refusal():
+    assert Headers([("Accept-Encoding", "br;q=2, gzip;q=x")]).weights(
+        "accept-encoding"
+    ) == {"br": 0.0, "gzip": 0.0}
+
+
+def test_an_update_replaces_all_fields_of_its_names():
+    headers = Headers([("a", "1"), ("B", "2"), ("A", "3")])
+    headers.update(Headers([("A", "4"), ("c", "5")]))
+    assert list(headers) == [("B", "2"), ("A", "4"), ("c", "5")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ([], "Origin"),
+        (["origin"], "origin"),
+        (["*"], "*"),
+        (["A", "B"], "A, B, Origin"),
+    ],
+)
+def test_a_token_is_added_to_a_list_once(before, after):
+    headers = Headers([("Vary", value) for value in before])
+    headers.add_token("Vary", "Origin")
+    assert headers.get_all("Vary") == [after]
+
+
+@pytest.mark.parametrize(
+    ("is_secure", "proto", "is_https"),
+    [
+        (False, None, False),
+        (True, None, True),
+        (False, "HTTPS", True),
+        (False, "https, http", True),
+        (True, "http", False),
+    ],
+)
+def test_the_proxy_says_whether_the_client_uses_tls(is_secure, proto, is_https):
+    fields = [] if proto is None else [("X-Forwarded-Proto", proto)]
+    request = Request("GET", "/", url="/", path="/", headers=Headers(fields))
+    request.is_secure = is_secure
+    assert request.is_https is is_https
+
+
 def test_an_added_field_is_found_after_a_look_up():
     headers = Headers()
     assert "a" not in headers

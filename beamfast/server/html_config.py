@@ -18,7 +18,7 @@ from beamfast.documents.microdata import Item, items_of
 from beamfast.errors import ConfigError
 from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
 from beamfast.server.options import convert, nearest, normal_name, read_bool
-from beamfast.server.plugin_types import builtin_names, plugin_type
+from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
 
 logger = logging.getLogger("beamfast.server")
 
@@ -277,7 +277,25 @@ class _Reader:
         values, problems = convert(found.options_type, texts, found.aliases)
         for option, problem in problems.items():
             self.note(lines.get(option, line), f"{name}: {problem}")
-        return PluginConfig(name, values)
+        if problems:
+            return None
+        for option, value in values.items():
+            if isinstance(value, Path):
+                values[option] = self.beside(value)
+        config = PluginConfig(name, values)
+        try:
+            load_plugin(config)
+        except ConfigError as error:
+            self.note(line, str(error))
+        return config
+
+    def beside(self, path: Path) -> Path:
+        """Return ``path``, relative to the configuration if only that one exists."""
+        other = Path(self.file).parent / path
+        if path.exists() or not other.exists():
+            return path
+        logger.info("%s: %s is %s", self.file, path, other)
+        return other
 
     def line_numbers(self, item: Item) -> dict[str, int]:
         """Return where each property of an item stands."""

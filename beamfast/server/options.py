@@ -13,6 +13,7 @@ import math
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
@@ -39,6 +40,10 @@ def convert(
     """
     Convert the texts of a configuration to keyword arguments.
 
+    A field of type ``Mapping[str, str]`` takes every name that begins with its own;
+    what follows, without ``-`` and ``_``, is the key: ``error_page_404`` sets
+    ``404`` in ``error_page``.
+
     Args:
         options_type: a dataclass; its field types decide.
         texts: values by name, as written; a repeated name has several.
@@ -51,17 +56,30 @@ def convert(
     known = {normal_name(one.name): one.name for one in fields(options_type)}
     for alias, name in aliases.items():
         known.setdefault(normal_name(alias), name)
+    tables = {
+        prefix: field
+        for prefix, field in known.items()
+        if get_origin(hints[field]) is Mapping
+    }
     values: dict[str, object] = {}
     problems: dict[str, str] = {}
     for name, written in texts.items():
-        field = known.get(normal_name(name))
-        if field is None:
-            problems[name] = f"unknown option {name}{nearest(name, known.values())}"
+        normal = normal_name(name)
+        field = known.get(normal)
+        if field is not None and field not in tables.values():
+            try:
+                values[field] = read_value(hints[field], written)
+            except ValueError as error:
+                problems[name] = f"{name}: {error}"
             continue
-        try:
-            values[field] = read_value(hints[field], written)
-        except ValueError as error:
-            problems[name] = f"{name}: {error}"
+        for prefix, table in tables.items():
+            if normal.startswith(prefix) and normal != prefix:
+                rows = values.setdefault(table, {})
+                assert isinstance(rows, dict)
+                rows[normal.removeprefix(prefix)] = written[-1].strip()
+                break
+        else:
+            problems[name] = f"unknown option {name}{nearest(name, known.values())}"
     return values, problems
 
 
@@ -70,9 +88,9 @@ def read_value(hint: Any, written: list[str]) -> object:
     Convert what is written for one field.
 
     Args:
-        hint: ``str``, ``int``, ``float``, ``bool``, a ``Literal`` of strings, an
-            optional one of these, or ``tuple[str, ...]``, which takes repeated
-            values and comma lists.
+        hint: ``str``, ``int``, ``float``, ``bool``, ``Path`` (``file://`` may stand
+            before it), a ``Literal`` of strings, an optional one of these, or
+            ``tuple[str, ...]``, which takes repeated values and comma lists.
         written: at least one text; for anything but a tuple the last counts.
 
     Raises:
@@ -129,6 +147,19 @@ def _read_float(text: str) -> float:
     return number
 
 
+def _read_path(text: str) -> Path:
+    name = text.removeprefix("file://")
+    if not name:
+        raise ValueError("the path is empty")
+    return Path(name)
+
+
 _READERS: Final[Mapping[Any, Any]] = types.MappingProxyType(
-    {str: str, int: _read_int, float: _read_float, bool: read_bool}
+    {
+        str: str,
+        int: _read_int,
+        float: _read_float,
+        bool: read_bool,
+        Path: _read_path,
+    }
 )

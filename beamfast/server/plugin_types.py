@@ -57,14 +57,13 @@ def load_plugin(config: PluginConfig) -> Plugin[Any]:
     Construct a plugin from its name and options.
 
     Raises:
-        ConfigError: there is no such plugin, or it has no such option.
+        ConfigError: there is no such plugin, or it cannot do what its options ask.
     """
     found = plugin_type(config.name)
     try:
-        options = found.options_type(**config.options)
+        return found(found.options_type(**config.options))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"plugin {config.name}: {error}") from error
-    return found(options)
 
 
 def _python_type(name: str) -> type[Plugin[Any]]:

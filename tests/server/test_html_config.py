@@ -256,3 +256,9 @@ def test_a_folder_beside_the_configuration_is_found_from_elsewhere(tmp_path):
     (tmp_path / "site").mkdir()
     config = read_html_config(host(), str(tmp_path / "config.html"))
     assert config.hosts[0].root == tmp_path / "site"
+
+
+def test_what_a_plugin_refuses_is_reported_with_its_line(read):
+    text = host(plugin("python:email.message:Message"))
+    with pytest.raises(ConfigError, match=r"config\.html:1: .*not a plugin class"):
+        read(text)

@@ -1,6 +1,8 @@
 """Texts to typed options: names, values, and every mistake at once."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -17,6 +19,8 @@ class Options:
     kind: Literal["auto", "Schema"] = "auto"
     origins: tuple[str, ...] = ()
     limit: int | None = None
+    folder: Path | None = None
+    page: Mapping[str, str] = field(default_factory=dict)
 
 
 @pytest.mark.parametrize("name", ["log_file", "log-file", "logFile", "LOGFILE"])
@@ -41,6 +45,8 @@ def test_an_alias_stands_for_a_field():
         ("kind", ["SCHEMA"], "Schema"),
         ("origins", ["a, b", "c", ""], ("a", "b", "c")),
         ("limit", ["3"], 3),
+        ("folder", ["file:///srv/pages"], Path("/srv/pages")),
+        ("folder", ["pages"], Path("pages")),
     ],
 )
 def test_values_are_read_by_type(name, written, value):
@@ -85,3 +91,21 @@ def test_words_for_true_and_false():
 
 def test_a_name_far_from_all_gets_no_hint():
     assert nearest("zzz", ["origins", "kind"]) == ""
+
+
+def test_a_table_takes_every_name_that_begins_with_its_own():
+    written = {"page_404": ["a.html"], "Page-500": [" b.html "], "error_403": ["c"]}
+    values, problems = convert(Options, written, {"error": "page"})
+    assert values == {"page": {"404": "a.html", "500": "b.html", "403": "c"}}
+    assert not problems
+
+
+def test_the_name_of_a_table_alone_is_no_option():
+    assert list(convert(Options, {"page": ["a.html"]})[1]) == ["page"]
+
+
+def test_an_empty_path_is_a_mistake():
+    assert convert(Options, {"folder": ["file://"]}) == (
+        {},
+        {"folder": "folder: the path is empty"},
+    )
