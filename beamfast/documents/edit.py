@@ -19,7 +19,13 @@ from typing import Final
 from turbohtml import Element, Node
 
 from beamfast.documents.document import Document
-from beamfast.documents.ladder import Attempt, Level, is_frame, moved_place
+from beamfast.documents.ladder import (
+    Attempt,
+    Level,
+    Rewrite,
+    is_frame,
+    moved_place,
+)
 from beamfast.documents.plan import plan_append, plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
 from beamfast.entry import Splice, Version
@@ -121,15 +127,13 @@ def apply(
     count = plan.perform()
     attempt = Attempt(document, expected, plan.position, plan.root_tags)
     rewrite = attempt.climb(plan.ranges, plan.writings)
-    *path, index = plan.position
+    position = plan.position
     if watched.waiting or not rewrite.is_exact:
-        parent = _node_at(rewrite.document.html, path)
-        if not rewrite.is_exact and is_frame(parent):
-            index, count = moved_place(parent, plan.parent, index, count)
-        watched.look(parent, parent.children[index : index + count])
-    if plan.removed:
+        place = _place(rewrite, expected, plan.position, count)
+        watched.look(place.parent, place.nodes)
+        count = place.count
         # What was there before is found in the old tree, where it was.
-        index = plan.position[-1]
+        position = plan.position if plan.removed else place.position
     return Edit(
         level=rewrite.level,
         splices=rewrite.splices,
@@ -137,7 +141,7 @@ def apply(
         content=plan.content,
         wrapper=plan.wrapper,
         attributes=plan.attributes,
-        position=(*path, index),
+        position=position,
         count=count,
         result=rewrite.result,
         matched=frozenset(watched.matched),
@@ -152,10 +156,35 @@ _PLANS: Final = {
 }
 
 
-def _node_at(root: Node, path: Sequence[int]) -> Node:
-    for index in path:
-        root = root[index]
-    return root
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where new nodes are in the new tree."""
+
+    parent: Node
+    position: tuple[int, ...]
+    count: int
+
+    @property
+    def nodes(self) -> Sequence[Node]:
+        first = self.position[-1]
+        return self.parent.children[first : first + self.count]
+
+
+def _place(
+    rewrite: Rewrite, expected: Node, position: tuple[int, ...], count: int
+) -> _Place:
+    """Follow ``position``, which is true of the expected tree, into the new one."""
+    read: Node = rewrite.document.html
+    wanted = expected
+    path: list[int] = []
+    for index in position[:-1]:
+        moves = not rewrite.is_exact and is_frame(wanted)
+        path.append(moved_place(read, wanted, index, 1)[0] if moves else index)
+        read, wanted = read[path[-1]], wanted[index]
+    first = position[-1]
+    if not rewrite.is_exact and is_frame(wanted):
+        first, count = moved_place(read, wanted, first, count)
+    return _Place(read, (*path, first), count)
 
 
 class _Watch:
