@@ -144,9 +144,10 @@ class Committer:
         Raises:
             DocumentError: the change was refused; nothing was stored.
         """
+        if self._closing:
+            raise Busy("The server is stopping")
         keeper = self._keeper(location)
-        if self._closing or keeper.is_full(change):
-            self._drop(keeper)
+        if keeper.is_full(change):
             raise Busy("Too many edits are waiting for this document")
         origin = Origin(url, user, time=time.time_ns() // 1_000_000)
         answer: asyncio.Future[Outcome] = self._loop.create_future()
@@ -175,7 +176,8 @@ class Committer:
         outcome = await self.commit(
             location, change, url=url, user=user, conditions=conditions
         )
-        return Stored(str(outcome.version), outcome.is_new)
+        etag = "" if outcome.document is None else str(outcome.version)
+        return Stored(etag, outcome.is_new)
 
     def _keeper(self, location: Location) -> Keeper:
         keeper = self._keepers.get(location.key)
@@ -183,26 +185,26 @@ class Committer:
             keeper = self._keepers[location.key] = Keeper(location)
         return keeper
 
-    def _drop(self, keeper: Keeper) -> None:
-        if keeper.task is None and not keeper.queue:
-            self._keepers.pop(keeper.location.key, None)
-
     async def _work(self, keeper: Keeper) -> None:
         """Take batch after batch until nobody waits."""
         try:
             while True:
-                async with self._journal.turn(keeper.location.key):
-                    batch: list[Waiting] = []
-                    try:
+                batch: list[Waiting] = []
+                try:
+                    async with self._journal.turn(keeper.location.key):
                         await self._run(keeper, batch)
-                    except Exception as error:
-                        for waiting in batch:
-                            waiting.fail(error)
+                except Exception as error:
+                    # What fails before a change is taken fails for all of them.
+                    refused = batch or keeper.take_all()
+                    if not refused:
+                        raise  # to whoever waits in current()
+                    for waiting in refused:
+                        waiting.fail(error)
                 if not keeper.queue:
                     break
         finally:
             keeper.task = None
-            self._drop(keeper)
+            self._keepers.pop(keeper.location.key, None)
 
     async def _run(self, keeper: Keeper, batch: list[Waiting]) -> None:
         """Carry out one batch: evaluate, write, log, publish, answer."""
@@ -212,13 +214,19 @@ class Committer:
         if not outcomes:
             return
         latest = outcomes[-1][1]
-        keeper.writing, keeper.is_writing = document, True
+        # A change made by hand is nobody's snapshot before it has its revision.
+        is_committed = document is not None and document.version == base
+        keeper.writing = document if is_committed else None
+        keeper.is_writing = True
         try:
             stamp = None
             if any(waiting is not None for waiting, _ in outcomes):
-                stamp = await self._store_file(location, latest.document)
+                had_file = document is not None
+                stamp = await self._store_file(location, latest.document, had_file)
             body = None if latest.document is None else latest.document.source
             events = [outcome.event for _, outcome in outcomes]
+            # Before the log has them: another keeper may publish them first.
+            self._remember(outcomes)
             version = await self._journal.commit(location.key, base, events, body)
             if version != latest.version:
                 raise InvalidState(f"another process wrote {location.key}")
@@ -229,11 +237,11 @@ class Committer:
                 self._store.restamp(location, version)
             else:
                 self._store.put(location, latest.document, stamp)
-            for _, outcome in outcomes:
-                self._remember(outcome)
             await self.catch_up()
         finally:
             keeper.writing, keeper.is_writing = None, False
+            for _, outcome in outcomes:
+                self._sources.pop(outcome.version, None)
         for waiting, outcome in outcomes:
             if waiting is not None:
                 waiting.succeed(outcome)
@@ -298,17 +306,21 @@ class Committer:
         return outcomes
 
     async def _store_file(
-        self, location: Location, document: Document | None
+        self, location: Location, document: Document | None, had_file: bool
     ) -> FileStamp | None:
         if document is None:
-            await asyncio.to_thread(self._store.remove, location)
+            # Made and removed in one batch, it never came to be.
+            if had_file:
+                await asyncio.to_thread(self._store.remove, location)
             return None
         return await asyncio.to_thread(self._store.write, location, document.source)
 
-    def _remember(self, outcome: Outcome) -> None:
-        if not outcome.entry.is_element_edit:
-            document = outcome.document
-            self._sources[outcome.version] = document.source if document else None
+    def _remember(self, outcomes: list[tuple[Waiting | None, Outcome]]) -> None:
+        """Keep what viewers get of a change to the whole document."""
+        for _, outcome in outcomes:
+            if not outcome.entry.is_element_edit:
+                document = outcome.document
+                self._sources[outcome.version] = document.source if document else None
 
     # Publishing.
 

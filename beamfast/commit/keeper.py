@@ -77,3 +77,9 @@ class Keeper:
         waiting = self.queue.popleft()
         self.queued_bytes -= waiting.change.size
         return waiting
+
+    def take_all(self) -> list[Waiting]:
+        """Take everything that waits."""
+        waiting, self.queue = list(self.queue), deque()
+        self.queued_bytes = 0
+        return waiting

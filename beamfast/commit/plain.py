@@ -58,12 +58,17 @@ class PlainWriter:
         Raises:
             DocumentError: the change was refused; nothing was stored.
         """
+        # Whoever asked may go away; the write and its turn are finished together.
+        return await asyncio.shield(self._take_turn(location, change, conditions))
+
+    async def _take_turn(
+        self, location: Location, change: Change, conditions: Conditions
+    ) -> Stored:
         turn = self._turns.setdefault(location.key, _Turn())
         turn.users += 1
         try:
             async with turn.lock:
-                # Whoever asked may go away; a write that has begun is finished.
-                return await asyncio.shield(self._write(location, change, conditions))
+                return await self._write(location, change, conditions)
         finally:
             turn.users -= 1
             if not turn.users:

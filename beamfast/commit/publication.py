@@ -56,11 +56,11 @@ class WireForms:
     """The wire forms in use: one callable per kind of connection and item type."""
 
     def __init__(self) -> None:
-        self._forms: dict[tuple[Any, str], WireForm] = {}
+        self._forms: dict[tuple[Any, bool, str], WireForm] = {}
 
     def get(self, subscriber: DocumentSubscriber, itemtype: str) -> WireForm:
         """Return the form, the same object for all subscribers that share it."""
-        key = (subscriber.frame_item, itemtype)
+        key = (subscriber.frame_item, subscriber.takes_resets, itemtype)
         form = self._forms.get(key)
         if form is None:
             form = _form(subscriber.frame_item, subscriber.takes_resets, itemtype)
