@@ -25,7 +25,7 @@ def requests_of(data, step):
     try:
         for at in range(0, len(data), step):
             parser.feed(data[at : at + step])
-            if parser.upgrade_pending:
+            while parser.upgrade_pending:
                 parser.resume()
     except RequestError as error:
         assert error.status in STATUSES
