@@ -9,7 +9,6 @@ straight through, and a task is made only from the first awaitable on.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -134,13 +133,20 @@ class Pipeline:
         )
 
     def start(self) -> None:
-        """Start every plugin, in order."""
-        for plugin in self.plugins:
-            plugin.start(self.context)
+        """Start every plugin, in order; all or none."""
+        for index, plugin in enumerate(self.plugins):
+            try:
+                plugin.start(self.context)
+            except BaseException:
+                self._stop(self.plugins[:index])
+                raise
 
     def stop(self) -> None:
         """Stop every plugin; one that fails does not keep the others running."""
-        for plugin in self.plugins:
+        self._stop(self.plugins)
+
+    def _stop(self, plugins: Sequence[Plugin[Any]]) -> None:
+        for plugin in plugins:
             try:
                 plugin.stop()
             except Exception:
@@ -213,8 +219,6 @@ class Pipeline:
     ) -> Response:
         try:
             response = await pending or response
-        except asyncio.CancelledError:
-            raise
         except Exception:
             logger.exception("response phase of %r failed", request)
         done = self.answer(request, response, index)

@@ -1,0 +1,160 @@
+"""Topics of one process. What travels to the others: ``test_hub_bus.py``."""
+
+import asyncio
+
+import pytest
+
+from beamfast._outbound import Outbound
+from beamfast.pubsub.bus import NullBus
+from beamfast.pubsub.hub import Hub
+
+
+class Wire(asyncio.Transport):
+    """A transport that keeps what is written."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = []
+
+    def write(self, data):
+        self.written.append(bytes(data))
+
+    def get_write_buffer_size(self):
+        return 0
+
+    def set_write_buffer_limits(self, high=None, low=None):
+        """Nothing is ever held."""
+
+    def is_closing(self):
+        return False
+
+
+class Subscriber(Outbound):
+    """A connection that keeps what it is sent."""
+
+    def __init__(self, hub):
+        super().__init__()
+        self.wire = Wire()
+        self.attach(self.wire, hub.registry.state)
+
+    @property
+    def text(self):
+        return b"".join(self.wire.written).decode()
+
+
+def line(message):
+    return f"{message};".encode()
+
+
+def shout(message):
+    return f"{message.upper()}!".encode()
+
+
+@pytest.fixture
+async def hub():
+    return Hub(asyncio.get_running_loop())
+
+
+@pytest.fixture
+def subscriber(hub):
+    return Subscriber(hub)
+
+
+async def turn():
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_a_subscriber_gets_what_is_published(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    assert hub.publish("a", "1") == 1
+    hub.publish("b", "2")
+    await turn()
+    assert subscriber.text == "1;"
+
+
+async def test_what_one_turn_publishes_leaves_in_one_write(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    for number in range(5):
+        hub.publish("a", str(number))
+    await turn()
+    assert subscriber.wire.written == [b"0;1;2;3;4;"]
+
+
+async def test_each_wire_form_is_built_once_per_message(hub):
+    built = []
+
+    def counting(message):
+        built.append(message)
+        return line(message)
+
+    subscribers = [Subscriber(hub) for _ in range(5)]
+    for one in subscribers:
+        hub.subscribe(one, "a", counting)
+    hub.publish("a", "1")
+    await turn()
+    assert built == ["1"]
+    assert [one.text for one in subscribers] == ["1;"] * 5
+
+
+async def test_a_topic_without_subscribers_is_fine(hub):
+    assert hub.publish("a", "1") == 0
+    assert hub.subscribers("a") == 0
+
+
+async def test_who_unsubscribes_gets_nothing_more(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    hub.publish("a", "1")
+    hub.unsubscribe(subscriber, "a")
+    hub.unsubscribe(subscriber, "a")
+    hub.publish("a", "2")
+    await turn()
+    assert subscriber.text == "1;"
+    assert hub.subscribers("a") == 0
+
+
+async def test_a_second_subscription_moves_without_gap_or_repeat(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    hub.publish("a", "x")
+    hub.subscribe(subscriber, "a", shout)
+    hub.publish("a", "y")
+    await turn()
+    assert subscriber.text == "x;Y!"
+    assert hub.subscribers("a") == 1
+
+
+async def test_filters_choose_what_a_subscriber_gets(hub):
+    some, everything = Subscriber(hub), Subscriber(hub)
+    hub.subscribe(some, "a", line, frozenset({"#x"}))
+    hub.subscribe(everything, "a", line)
+    hub.publish("a", "1", matched=frozenset({"#x", "#y"}))
+    hub.publish("a", "2", matched=frozenset({"#y"}))
+    await turn()
+    assert (some.text, everything.text) == ("1;", "1;2;")
+
+
+async def test_the_sender_can_be_left_out(hub):
+    sender, other = Subscriber(hub), Subscriber(hub)
+    for one in (sender, other):
+        hub.subscribe(one, "a", line)
+    hub.publish("a", "1", exclude=sender)
+    await turn()
+    assert (sender.text, other.text) == ("", "1;")
+
+
+async def test_another_thread_can_publish(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    await asyncio.to_thread(hub.publish_threadsafe, "a", "1")
+    await turn()
+    assert subscriber.text == "1;"
+
+
+async def test_a_lost_connection_leaves_its_topics(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    hub.subscribe(subscriber, "b", line)
+    subscriber.connection_lost(None)
+    assert (hub.subscribers("a"), hub.subscribers("b")) == (0, 0)
+
+
+async def test_a_hub_alone_has_a_bus_to_nobody(hub):
+    assert isinstance(hub.bus, NullBus)
