@@ -108,7 +108,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         """
         try:
             entry = _DECODER.decode(event)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise ValueError(f"not a journal record: {error}") from error
         if entry.schema != 1:
             raise ValueError(f"journal record of unknown schema {entry.schema}")
