@@ -493,6 +493,18 @@ def test_a_reset_socket_is_aborted_and_never_raises(pair):
     assert (transport.calls, outbound.is_closing) == (["abort"], True)
 
 
+def test_a_socket_that_breaks_at_what_was_gathered_takes_nothing_more(pair):
+    transport = Transport(room=100, extra={"socket": pair[0]})
+    outbound = attached(transport)
+    pair[1].close()
+    outbound.cork()
+    outbound.write(b"gathered")
+    outbound.write(b"." * 32 * 1024)
+    outbound.uncork()
+    assert (transport.writes, transport.calls) == ([], ["abort"])
+    assert outbound.buffered_amount == 0
+
+
 def test_a_transport_that_refuses_is_aborted():
     transport = Transport()
     transport.room = RuntimeError("the handle is closed")
