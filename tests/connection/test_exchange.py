@@ -1,9 +1,10 @@
 import asyncio
+import weakref
 from contextlib import aclosing
 
 import pytest
 
-from beamfast.connection.exchange import HIGH_WATER, Exchange
+from beamfast.connection.exchange import DISCARD_LIMIT, HIGH_WATER, Exchange
 from beamfast.errors import RequestError
 from beamfast.http import Headers, Request
 
@@ -155,3 +156,56 @@ async def test_a_reader_that_was_cancelled_is_not_woken(feeder):
     exchange.feed(b"x")
     exchange.finish()
     assert [chunk async for chunk in exchange.chunks()] == [b"x"]
+
+
+async def test_more_than_a_new_connection_costs_is_not_dropped_for_ever(feeder):
+    exchange = make(feeder)
+    exchange.feed(b"x" * DISCARD_LIMIT)
+    exchange.discard()
+    assert not exchange.is_endless
+    exchange.feed(b"x" * DISCARD_LIMIT)
+    assert not exchange.is_endless
+    exchange.feed(b"x")
+    assert exchange.is_endless
+
+
+async def test_what_comes_after_a_failure_is_not_taken_for_patience(feeder):
+    exchange = make(feeder)
+    exchange.fail(RequestError(408, "too slow"))
+    exchange.feed(b"x" * DISCARD_LIMIT * 2)
+    assert not exchange.is_endless
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_complete", "keep_alive"),
+    [
+        ([], False, True),
+        ([("Expect", "100-continue")], True, True),
+        ([("Expect", "100-continue")], False, False),
+    ],
+)
+async def test_an_answer_to_who_still_waits_for_100_is_the_last(
+    feeder, fields, is_complete, keep_alive
+):
+    exchange = make(feeder, *fields)
+    if is_complete:
+        exchange.finish()
+    exchange.answer()
+    assert exchange.keep_alive is keep_alive
+    assert not exchange.expects_continue
+
+
+async def test_an_answered_request_is_freed_without_the_collector(feeder):
+    class Watched(Request):
+        __slots__ = ("__weakref__",)
+
+    request = Watched("PUT", "/a", url="/a", path="/a", http_version="1.0")
+    exchange = Exchange(feeder, request, keep_alive=True)
+    request.attach(exchange)
+    freed = weakref.ref(request)
+    del request
+    assert freed() is not None
+    exchange.answer()
+    assert freed() is None
+    assert (exchange.method, exchange.target) == ("PUT", "/a")
+    assert exchange.http_version == "1.0"
