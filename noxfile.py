@@ -28,6 +28,26 @@ STUBTEST_ALLOWED = r"""
 .*\.__test__
 """
 
+CORE_TESTS = [
+    *("pytest", "-q", "tests/test_frames.py"),
+    *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
+    *("tests/test_fanout.py", "tests/test_fanout_histories.py"),
+]
+# Left out: memory that runs out, and two kinds of line that run without being
+# traced (without the GIL; after a return in a finally).
+CORE_COVERAGE = r"""
+[run]
+plugins = Cython.Coverage
+core = ctrace
+source = beamfast
+[report]
+show_missing = true
+exclude_also =
+    raise MemoryError
+    PyBuffer_Release\(&view\)
+    lane_walk\(
+"""
+
 
 def group(name: str) -> list[str]:
     """Return the requirements of a dependency group (PEP 735)."""
@@ -95,6 +115,107 @@ def coverage(session: nox.Session) -> None:
     session.install("-e", ".", *group("coverage"))
     session.run("coverage", "run", "-m", "pytest", "-q", *session.posargs)
     session.run("coverage", "report")
+
+
+def build_apart(session: nox.Session, *directives: str, **env: str) -> Path:
+    """
+    Build the extensions in a copy of the tree, and return where that is.
+
+    What everybody imports from the tree itself stays as it is.
+    """
+    session.install(*group("coverage"), *PROJECT["build-system"]["requires"])
+    session.install(*PROJECT["project"]["dependencies"])
+    place = Path(session.create_tmp()) / "tree"
+    shutil.rmtree(place, ignore_errors=True)
+    built = shutil.ignore_patterns("*.so", "*.c", "__pycache__")
+    for folder in ("beamfast", "tests", "docs"):
+        shutil.copytree(folder, place / folder, ignore=built)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(name, place)
+    for source in place.glob("beamfast/*.pyx"):
+        # In the first line, where every one has its directives.
+        head, rest = source.read_text("utf-8").split("\n", 1)
+        source.write_text("\n".join([", ".join([head, *directives]), rest]), "utf-8")
+    with session.chdir(place):
+        session.run("python", "setup.py", "-q", "build_ext", "--inplace", env=env)
+    return place
+
+
+@nox.session
+def coverage_protocol(session: nox.Session) -> None:
+    """Check that the own test file of each driver module reaches all of it."""
+    session.install("-e", ".", *group("coverage"))
+    for module in sorted(Path("beamfast/protocol").glob("*.py")):
+        test = Path("tests/protocol") / f"test_{module.stem.strip('_')}.py"
+        session.run("coverage", "run", "-m", "pytest", "-q", str(test), silent=True)
+        options = ["--include", str(module), "--fail-under", "100"]
+        session.run("coverage", "report", *options)
+
+
+@nox.session
+def coverage_core(session: nox.Session) -> None:
+    """Check that the tests of the compiled core reach each of its lines."""
+    place = build_apart(
+        session,
+        "linetrace=True",
+        CFLAGS="-DCYTHON_TRACE=1 -DCYTHON_USE_SYS_MONITORING=0",
+    )
+    settings = place / "coverage.ini"
+    settings.write_text(CORE_COVERAGE.lstrip())
+    with session.chdir(place):
+        session.run("coverage", "run", "--rcfile", settings.name, "-m", *CORE_TESTS)
+        options = ["--include", "*.pyx", "--fail-under", "100"]
+        session.run("coverage", "report", "--rcfile", settings.name, *options)
+
+
+@nox.session
+def sanitizers(session: nox.Session) -> None:
+    """Run the tests of core and drivers with memory and arithmetic checked (gcc)."""
+    checks = "-fsanitize=address,undefined"
+    place = build_apart(
+        session,
+        CC="gcc",
+        CFLAGS=f"{checks} -fno-sanitize-recover=undefined -fno-omit-frame-pointer",
+        LDFLAGS=checks,
+    )
+    libraries = [
+        session.run("gcc", f"-print-file-name={name}", external=True, silent=True)
+        for name in ("libasan.so", "libubsan.so")
+    ]
+    env = {
+        "LD_PRELOAD": " ".join(map(str.strip, libraries)),
+        # The interpreter itself never frees what it needs until its end.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        # Each object has a fence of its own, which pymalloc would not put up.
+        "PYTHONMALLOC": "malloc",
+    }
+    with session.chdir(place):
+        drivers = ["tests/protocol", "tests/fuzz", "--timeout", "600"]
+        session.run("python", "-m", *CORE_TESTS, *drivers, env=env)
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Fuzz each target for a minute; ``-- SECONDS [TARGET ...]`` for others."""
+    session.install("-e", ".", *group("fuzz"))
+    seconds, *names = session.posargs or ["60"]
+    for target in sorted(Path("tests/fuzz").glob("fuzz_*.py")):
+        name = target.stem.removeprefix("fuzz_")
+        if names and name not in names:
+            continue
+        # Finds stay out of the corpus in the tree until somebody has read them.
+        found = Path(session.create_tmp()) / name
+        found.mkdir(exist_ok=True)
+        folders = [str(found), f"tests/fuzz/corpus/{name}"]
+        options = [f"-max_total_time={seconds}", f"-artifact_prefix={found}-"]
+        session.run("python", str(target), *options, *folders)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Play the Autobahn cases both ways; ``-- --quick`` for fewer of them."""
+    session.install("-e", ".")
+    session.run("python", "-m", "tests.conformance.autobahn", *session.posargs)
 
 
 @nox.session

@@ -22,7 +22,10 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[2]
 ROLES: Final = ("server", "connection", "client")
-IMAGE: Final = "crossbario/autobahn-testsuite:25.10.1"
+IMAGE: Final = (
+    "crossbario/autobahn-testsuite:25.10.1"
+    "@sha256:519915fb568b04c9383f70a1c405ae3ff44ab9e35835b085239c258b6fac3074"
+)
 FUZZING_SERVER: Final = "ws://127.0.0.1:9001"
 
 #: Cases whose outcome no RFC decides: they can be no better than this. The list may
