@@ -11,7 +11,7 @@ from beamfast.connection.websocket import (
     WebSocket,
 )
 from beamfast.http import Headers, Request, Response, Upgrade
-from beamfast.protocol.driver import State
+from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
 from beamfast.pubsub.hub import Hub
 
 TEXT, BINARY, CLOSE, PING, PONG = 0x1, 0x2, 0x8, 0x9, 0xA
@@ -156,6 +156,22 @@ async def test_messages_are_sent_by_their_type(peer):
     assert websocket.send("h\u00e9")
     assert websocket.send(b"\x00")
     assert peer.frames() == [(TEXT, "h\u00e9"), (BINARY, b"\x00")]
+
+
+async def test_a_client_masks_what_it_sends(connect, transport):
+    service = connect(None).service
+    driver = Rfc6455Driver(Side.CLIENT)
+    websocket = WebSocket(driver, "/", Upgrade(print), service)
+    websocket.attach(transport, service.registry.state)
+    assert websocket.send("h\u00e9")
+    assert websocket.send(b"\x00")
+    seen = []
+    parser = FrameParser(masked=True)
+    parser.feed(bytes(transport.written), seen.append, print)
+    assert seen == ["h\u00e9", b"\x00"]
+    driver.fail(1011)
+    assert not websocket.send("late")
+    service.heartbeat.forget(websocket)
 
 
 async def test_replies_of_one_read_leave_in_one_write(peer, monkeypatch):
