@@ -245,3 +245,15 @@ def unanswered(request: Request) -> Response:
     if request.method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"):
         return Response(404, "File not found")
     return Response(405, "Method not allowed", headers=[("Allow", METHODS)])
+
+
+def replace_content(
+    response: Response, status: int, text: str, content_type: str
+) -> None:
+    """Let an answer say something else; only fields about the old content go."""
+    response.status = status
+    response.body = text.encode()
+    headers = response.headers
+    for name in ("Content-Length", "Content-Encoding", "ETag", "Last-Modified"):
+        headers.remove(name)
+    headers.set("Content-Type", content_type)

@@ -15,7 +15,14 @@ from beamfast.errors import (
     StorageError,
 )
 from beamfast.http import Request, Response
-from beamfast.pipeline import Context, Pipeline, Plugin, response_to, unanswered
+from beamfast.pipeline import (
+    Context,
+    Pipeline,
+    Plugin,
+    replace_content,
+    response_to,
+    unanswered,
+)
 
 Content = TypeVar("Content")
 
@@ -383,3 +390,10 @@ def test_starting_and_stopping_need_not_be_overridden(context):
     pipeline = Pipeline([Recorded("a", [])], context)
     pipeline.start()
     pipeline.stop()
+
+
+def test_replaced_content_leaves_the_fields_that_are_not_about_it():
+    response = Response(404, "no", headers=[("ETag", '"1"'), ("Allow", "GET")])
+    replace_content(response, 410, "gone", "text/html")
+    assert (response.status, response.body) == (410, b"gone")
+    assert list(response.headers) == [("Allow", "GET"), ("Content-Type", "text/html")]
