@@ -2,38 +2,38 @@
 The only writer of documents: one queue per document, one order for everybody.
 
 A change waits in the queue of its document. The keeper takes what is waiting
-as one batch, carries it out in memory, makes it durable, and publishes it in
-log order through :meth:`Committer.catch_up` before anyone is answered. Nothing
-else moves the version of a document or publishes its edits; that is why
+as one batch, carries it out in memory, commits it to the journal, and publishes
+it in log order through :meth:`Committer.catch_up` before anyone is answered.
+Nothing else moves the version of a document or publishes its edits; that is why
 viewers, journal and file agree on one order.
 
-The file is the commit point here: it is written and synced before the journal
-has the entries, so an answered edit is on disk.
+The journal is the commit point: an answered edit is in it. The HTML file follows
+(:mod:`beamfast.commit.rewriter`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import secrets
 from typing import Any
 
-from beamfast.commit.keeper import (
-    BATCH_BYTES,
-    BATCH_CHANGES,
-    BATCH_SECONDS,
-    SLICE_SECONDS,
-    Keeper,
-    Waiting,
-)
+from beamfast.commit.batch import now
+from beamfast.commit.following import Followers, Greeting
+from beamfast.commit.keeper import Keeper, Waiting
+from beamfast.commit.lock import FileLock
 from beamfast.commit.plain import PlainWriter, Stored
-from beamfast.commit.publication import Publication, WireForms
-from beamfast.documents.change import Change, Origin, Outcome, Replacement, carry_out
+from beamfast.commit.provenance import ChangedByHand
+from beamfast.commit.publication import ItemForm
+from beamfast.commit.replica import Replica
+from beamfast.commit.rewriter import Rewriter
+from beamfast.commit.sequencer import Sequencer
+from beamfast.commit.watcher import Watcher
+from beamfast.documents.change import Change, Origin, Outcome
 from beamfast.documents.document import Document
-from beamfast.documents.store import DocumentStore, FileStamp, Location
-from beamfast.entry import Entry, Version
-from beamfast.errors import Busy, DocumentNotFound, InvalidState
-from beamfast.journal.journal import Journal, Logged
+from beamfast.documents.store import DocumentStore, Location
+from beamfast.errors import Busy, DocumentError, DocumentNotFound
+from beamfast.journal.journal import Health, Journal
 from beamfast.protocol.conditional import Conditions
 from beamfast.pubsub.hub import Hub
 
@@ -46,9 +46,12 @@ class Committer:
 
     Args:
         store: the documents.
-        journal: their log.
+        journal: their log, which the committer closes.
         hub: where entries are published.
         loop: of this process.
+        files_lock: held by the process that writes the HTML files, when others
+            share the journal; None when this is the only one.
+        durable: sync the HTML files.
     """
 
     def __init__(
@@ -57,25 +60,57 @@ class Committer:
         journal: Journal,
         hub: Hub,
         loop: asyncio.AbstractEventLoop,
+        *,
+        files_lock: FileLock | None = None,
+        durable: bool = True,
     ) -> None:
         self._store = store
         self._journal = journal
         self._hub = hub
         self._loop = loop
-        self._keepers: dict[str, Keeper] = {}
-        self._known: dict[str, Version] = {}
-        self._sources: dict[Version, bytes | None] = {}
-        self._forms = WireForms()
+        shared = self._is_shared = files_lock is not None
+        self._rewriter = Rewriter(
+            store, journal, loop, self._start, lock=files_lock, durable=durable
+        )
+        self._replica = Replica(
+            store, journal, hub, self._rewriter.schedule, self._start
+        )
+        self._sequencer = Sequencer(
+            *(store, journal, hub, loop, self._replica, self._rewriter), shared=shared
+        )
+        self._followers = Followers(
+            self._replica, journal, hub, loop, self._ready, self._is_ready
+        )
+        self._watcher = Watcher(store.root, loop, self._look, shared=shared)
         self._plain = PlainWriter(store)
-        self._seen = 0
+        self._chores: set[asyncio.Task[None]] = set()
         self._closing = False
 
+    def start(self) -> None:
+        """Begin to notice what others do to the files and to the log."""
+        self._watcher.start()
+
     async def close(self) -> None:
-        """Finish what is queued; later changes are refused with 503."""
+        """Finish what is queued, write the files; later changes get 503."""
         self._closing = True
-        tasks = [keeper.task for keeper in self._keepers.values() if keeper.task]
-        if tasks:
+        await self._watcher.close()
+        await self._followers.close()
+        await self.flush()
+        await self._rewriter.close()
+        await self._journal.close()
+
+    async def flush(self) -> None:
+        """Return when nothing waits and every file has been written."""
+        while tasks := [one.task for one in self._replica.keepers if one.task]:
             await asyncio.wait(tasks)
+        await self._rewriter.flush()
+        while tasks := [one.task for one in self._replica.keepers if one.task]:
+            await asyncio.wait(tasks)
+
+    def health(self) -> Health:
+        """Return whether edits can be stored, and files be written."""
+        health = self._journal.health()
+        return self._rewriter.health() if health.state == "ok" else health
 
     # Reading.
 
@@ -83,42 +118,49 @@ class Committer:
         """
         Return the committed snapshot if that needs no waiting.
 
-        None means: ask :meth:`current`, because the file was changed by hand
-        or is just being created.
+        None means: ask :meth:`current`, because the document has to be loaded,
+        or its file was changed by hand.
 
         Raises:
-            DocumentNotFound: there is no such file.
+            DocumentNotFound: there is no such document.
         """
-        keeper = self._keepers.get(location.key)
-        if keeper is not None and keeper.is_writing:
-            return keeper.writing
-        document = self._store.load(location)
-        known = self._known.get(location.key)
-        return document if known is None or known == document.version else None
+        keeper = self._replica.get(location)
+        if keeper is None:
+            # Nobody ever edited anything, so the file is all there is.
+            return self._store.load(location) if self._replica.is_unwritten else None
+        if not self._is_ready(keeper):
+            return None
+        try:
+            document = self._replica.committed(keeper)
+        except ChangedByHand:
+            return None
+        if document is None:
+            raise DocumentNotFound("File not found")
+        return document
 
     async def current(self, location: Location) -> Document:
         """
         Return the committed snapshot, taking in a change made by hand first.
 
         Raises:
-            DocumentNotFound: there is no such file.
+            DocumentNotFound: there is no such document.
+            StorageError: the journal cannot be read.
         """
+        keeper = self._replica.keeper(location)
+        await self._ready(keeper)
         while (document := self.peek(location)) is None:
-            keeper = self._keeper(location)
-            if keeper.task is None:
-                keeper.task = self._loop.create_task(self._work(keeper))
-            await asyncio.shield(keeper.task)
+            await self._work_once(keeper)
         return document
 
-    def version(self, location: Location) -> Version:
-        """Return the version that a new subscriber may resume from."""
-        known = self._known.get(location.key)
-        if known is not None:
-            return known
-        try:
-            return self._store.load(location).version
-        except DocumentNotFound:
-            return Version.of_file(b"")
+    def may_exist(self, location: Location) -> bool:
+        """Return False when a document is not there, whatever its file is like."""
+        keeper = self._replica.get(location)
+        if keeper is not None and keeper.is_ahead:
+            return keeper.exists
+        if location.exists or not location.is_html:
+            return location.exists
+        # Another process may have made it, and not written its file yet.
+        return self._is_shared and not self._replica.is_unwritten
 
     # Writing.
 
@@ -130,6 +172,7 @@ class Committer:
         url: str,
         user: str = "",
         conditions: Conditions | None = None,
+        idempotency_key: str | None = None,
     ) -> Outcome:
         """
         Carry out ``change`` in its turn; returns when it is durable and published.
@@ -140,21 +183,26 @@ class Committer:
             url: path as the writer spelled it.
             user: who, or empty.
             conditions: checked against the version that the change is made on.
+            idempotency_key: name of the change, by which the same one is known
+                when it comes again; its first outcome is returned then.
 
         Raises:
             DocumentError: the change was refused; nothing was stored.
         """
         if self._closing:
             raise Busy("The server is stopping")
-        keeper = self._keeper(location)
+        keeper = self._replica.keeper(location)
         if keeper.is_full(change):
             raise Busy("Too many edits are waiting for this document")
-        origin = Origin(url, user, time=time.time_ns() // 1_000_000)
+        name = idempotency_key or secrets.token_urlsafe(9)
+        origin = Origin(url, user, operation_id=name, time=now())
         answer: asyncio.Future[Outcome] = self._loop.create_future()
-        waiting = Waiting(change, origin, conditions or Conditions(), answer)
+        waiting = Waiting(
+            *(change, origin, conditions or Conditions(), answer),
+            may_repeat=idempotency_key is not None,
+        )
         keeper.add(waiting)
-        if keeper.task is None:
-            keeper.task = self._loop.create_task(self._work(keeper))
+        self._start(keeper)
         return await answer
 
     async def store_file(
@@ -165,6 +213,7 @@ class Committer:
         url: str,
         user: str = "",
         conditions: Conditions | None = None,
+        idempotency_key: str | None = None,
     ) -> Stored:
         """
         Replace, append to or remove a whole file, HTML or not.
@@ -174,198 +223,77 @@ class Committer:
         if not location.is_html:
             return await self._plain.write(location, change, conditions or Conditions())
         outcome = await self.commit(
-            location, change, url=url, user=user, conditions=conditions
+            *(location, change),
+            url=url,
+            user=user,
+            conditions=conditions,
+            idempotency_key=idempotency_key,
         )
-        etag = "" if outcome.document is None else str(outcome.version)
+        if outcome.is_new or outcome.document is None:
+            # So that paths lead to a new file, and no longer to one that is gone.
+            await self._rewriter.write(self._replica.keeper(location))
+        etag = "" if outcome.entry.method == "gone" else str(outcome.version)
         return Stored(etag, outcome.is_new)
 
-    def _keeper(self, location: Location) -> Keeper:
-        keeper = self._keepers.get(location.key)
-        if keeper is None:
-            keeper = self._keepers[location.key] = Keeper(location)
-        return keeper
+    def _start(self, keeper: Keeper) -> None:
+        self._sequencer.start(keeper)
 
-    async def _work(self, keeper: Keeper) -> None:
-        """Take batch after batch until nobody waits."""
-        try:
-            while True:
-                batch: list[Waiting] = []
-                try:
-                    async with self._journal.turn(keeper.location.key):
-                        await self._run(keeper, batch)
-                except Exception as error:
-                    # What fails before a change is taken fails for all of them.
-                    refused = batch or keeper.take_all()
-                    if not refused:
-                        raise  # to whoever waits in current()
-                    for waiting in refused:
-                        waiting.fail(error)
-                if not keeper.queue:
-                    break
-        finally:
-            keeper.task = None
-            self._keepers.pop(keeper.location.key, None)
+    async def _work_once(self, keeper: Keeper) -> None:
+        """Wait for the work that is due; what failed is raised."""
+        await asyncio.shield(self._sequencer.start(keeper))
 
-    async def _run(self, keeper: Keeper, batch: list[Waiting]) -> None:
-        """Carry out one batch: evaluate, write, log, publish, answer."""
-        location = keeper.location
-        document, base = await self._present(location)
-        outcomes = await self._evaluate(keeper, batch, document, base)
-        if not outcomes:
-            return
-        latest = outcomes[-1][1]
-        # A change made by hand is nobody's snapshot before it has its revision.
-        is_committed = document is not None and document.version == base
-        keeper.writing = document if is_committed else None
-        keeper.is_writing = True
-        try:
-            stamp = None
-            if any(waiting is not None for waiting, _ in outcomes):
-                had_file = document is not None
-                stamp = await self._store_file(location, latest.document, had_file)
-            body = None if latest.document is None else latest.document.source
-            events = [outcome.event for _, outcome in outcomes]
-            # Before the log has them: another keeper may publish them first.
-            self._remember(outcomes)
-            version = await self._journal.commit(location.key, base, events, body)
-            if version != latest.version:
-                raise InvalidState(f"another process wrote {location.key}")
-            if latest.document is None:
-                self._store.forget(location)
-            elif stamp is None:
-                # Only a change made by hand: the file has these bytes already.
-                self._store.restamp(location, version)
-            else:
-                self._store.put(location, latest.document, stamp)
-            await self.catch_up()
-        finally:
-            keeper.writing, keeper.is_writing = None, False
-            for _, outcome in outcomes:
-                self._sources.pop(outcome.version, None)
-        for waiting, outcome in outcomes:
-            if waiting is not None:
-                waiting.succeed(outcome)
-
-    async def _present(self, location: Location) -> tuple[Document | None, Version]:
-        """Return the snapshot and version that the next change is made on."""
-        snapshot = await self._journal.load(location.key)
-        try:
-            document = self._store.load(location)
-        except DocumentNotFound:
-            document = None
-        if snapshot is None:
-            return document, document.version if document else Version.of_file(b"")
-        if (
-            document is not None
-            and document.version != snapshot.version
-            and document.source == snapshot.body
-        ):
-            # Fell out of the cache and was read again; nobody changed it.
-            document = self._store.restamp(location, snapshot.version)
-        return document, snapshot.version
-
-    async def _evaluate(
-        self,
-        keeper: Keeper,
-        batch: list[Waiting],
-        document: Document | None,
-        base: Version,
-    ) -> list[tuple[Waiting | None, Outcome]]:
-        """Carry out what is waiting, in memory; refusals are answered at once."""
-        outcomes: list[tuple[Waiting | None, Outcome]] = []
-        limit = self._store.edit_limit
-        if document is not None and document.version != base:
-            # Changed by hand: a revision of its own, before anything is built on it.
-            change = Replacement(document.source, "import")
-            origin = Origin(keeper.location.key, time=time.time_ns() // 1_000_000)
-            outcome = carry_out(change, None, base, origin, edit_limit=limit)
-            outcomes.append((None, outcome))
-            document, base = outcome.document, outcome.version
-        started = slice_started = time.monotonic()
-        size = 0
-        while keeper.queue and len(batch) < BATCH_CHANGES and size < BATCH_BYTES:
-            waiting = keeper.take()
-            size += waiting.change.size
-            batch.append(waiting)
-            try:
-                waiting.conditions.require(str(base) if document else None)
-                outcome = carry_out(
-                    waiting.change, document, base, waiting.origin, edit_limit=limit
-                )
-            except Exception as error:
-                waiting.fail(error)
-                continue
-            outcomes.append((waiting, outcome))
-            document, base = outcome.document, outcome.version
-            now = time.monotonic()
-            if now - started > BATCH_SECONDS:
-                break
-            if now - slice_started > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                slice_started = time.monotonic()
-        return outcomes
-
-    async def _store_file(
-        self, location: Location, document: Document | None, had_file: bool
-    ) -> FileStamp | None:
-        if document is None:
-            # Made and removed in one batch, it never came to be.
-            if had_file:
-                await asyncio.to_thread(self._store.remove, location)
-            return None
-        return await asyncio.to_thread(self._store.write, location, document.source)
-
-    def _remember(self, outcomes: list[tuple[Waiting | None, Outcome]]) -> None:
-        """Keep what viewers get of a change to the whole document."""
-        for _, outcome in outcomes:
-            if not outcome.entry.is_element_edit:
-                document = outcome.document
-                self._sources[outcome.version] = document.source if document else None
-
-    # Publishing.
+    # Following.
 
     async def catch_up(self) -> None:
         """Publish every entry after the own position, in log order."""
-        for logged in await self._journal.since(self._seen):
-            # Two keepers may have asked at once; the log is published once.
-            if logged.sequence > self._seen:
-                self._seen = logged.sequence
-                self._publish(logged)
+        await self._replica.catch_up()
 
-    def _publish(self, logged: Logged) -> None:
-        entry = Entry.from_event(logged.event)
-        self._known[logged.document] = logged.version
-        source = self._sources.pop(logged.version, None)
-        publication = Publication(logged.version, entry, source)
-        viewers = self._hub.publish(self._topic(logged.document), publication)
-        logger.info(
-            "%s %s %s → rev %d → %d viewers",
-            entry.method,
-            entry.url,
-            entry.selector,
-            logged.version.revision,
-            viewers,
-        )
-
-    def subscribe(self, subscriber: Any, location: Location, itemtype: str) -> None:
-        """
-        Send ``subscriber`` every edit of the document from now on.
-
-        Args:
-            subscriber: a WebSocket or an EventSource.
-            location: of the document, which need not exist.
-            itemtype: of the StreamItems.
-        """
-        form = self._forms.get(subscriber, itemtype)
-        self._hub.subscribe(subscriber, self._topic(location.key), form)
+    def subscribe(
+        self,
+        subscriber: Any,
+        location: Location,
+        form: ItemForm,
+        *,
+        after: str | None = None,
+        greet: Greeting | None = None,
+    ) -> None:
+        """Send ``subscriber`` every edit; see :meth:`Followers.follow`."""
+        self._followers.follow(subscriber, location, form, after=after, greet=greet)
 
     def unsubscribe(self, subscriber: Any, location: Location) -> None:
         """Stop sending; harmless when it was not subscribed."""
-        self._hub.unsubscribe(subscriber, self._topic(location.key))
+        self._followers.unfollow(subscriber, location)
 
     def subscribers(self, location: Location) -> int:
         """Return how many connections of this process follow the document."""
-        return self._hub.subscribers(self._topic(location.key))
+        return self._followers.count(location)
 
-    def _topic(self, key: str) -> str:
-        return f"document:{self._store.root}:{key}"
+    def _is_ready(self, keeper: Keeper) -> bool:
+        """Return True when a keeper may be asked for its version."""
+        if self._is_shared and self._replica.is_behind:
+            return False
+        return keeper.is_loaded and not keeper.is_stale
+
+    async def _ready(self, keeper: Keeper) -> None:
+        """Bring a keeper up to the log."""
+        if self._is_shared:
+            await self._replica.catch_up()
+        while not self._is_ready(keeper):
+            await self._work_once(keeper)
+
+    def _look(self, key: str | None) -> None:
+        """Look at one file, or at all that are followed: was one changed by hand?"""
+        for keeper in self._replica.keepers if key is None else self._replica.find(key):
+            location = keeper.location
+            if keeper.task or not keeper.is_loaded or not self.subscribers(location):
+                continue
+            try:
+                self._replica.committed(keeper)
+            except ChangedByHand:
+                self._start(keeper)
+            except DocumentError as error:
+                logger.debug("%s: %s", location.key, error)
+        if self._replica.is_behind:
+            task = self._loop.create_task(self._replica.catch_up())
+            self._chores.add(task)
+            task.add_done_callback(self._chores.discard)

@@ -1,5 +1,5 @@
 """
-The queue of one document: what waits, how much may wait, how much goes at once.
+What the committer holds of one document: its state, and the queue of changes.
 
 A batch is what is waiting when the keeper looks, so load makes its own batches
 and a lone edit is never delayed by a timer.
@@ -15,6 +15,8 @@ from typing import Final
 from beamfast.documents.change import Change, Origin, Outcome
 from beamfast.documents.document import Document
 from beamfast.documents.store import Location
+from beamfast.entry import Version
+from beamfast.journal.journal import FileRecord
 from beamfast.protocol.conditional import Conditions
 
 #: One batch: so many changes, so many bytes, or so much time to evaluate them.
@@ -36,6 +38,8 @@ class Waiting:
     origin: Origin
     conditions: Conditions
     answer: asyncio.Future[Outcome]
+    #: The writer chose the name of the operation, so it may come a second time.
+    may_repeat: bool = False
 
     def fail(self, error: BaseException) -> None:
         """Tell the waiter, unless it has gone away."""
@@ -50,15 +54,51 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Keeper:
-    """The queue of one document, while it has one."""
+    """
+    One document as this process knows it.
+
+    Attributes:
+        location: of the document.
+        version: the newest that was published here; revision 0 while the journal
+            has no entry.
+        is_loaded: ``version`` and what follows are known.
+        is_stale: the log went on in a way that does not continue ``version``.
+        exists: the document is there at ``version``.
+        is_ahead: the file does not have ``version`` yet, or was changed by hand.
+        document: the committed snapshot while ``is_ahead``.
+        records: the files that this journal's writers have put in place.
+        candidates: outcomes that wait to be met in the log.
+        dirty_since: when the file fell behind, by the clock of the loop.
+        edited_at: when ``version`` last moved.
+    """
 
     location: Location
+    version: Version
+    is_loaded: bool = False
+    is_stale: bool = False
+    exists: bool = False
+    is_ahead: bool = False
+    document: Document | None = None
+    records: tuple[FileRecord, ...] = ()
+    candidates: dict[Version, Outcome] = field(default_factory=dict)
     queue: deque[Waiting] = field(default_factory=deque)
     queued_bytes: int = 0
     task: asyncio.Task[None] | None = None
-    #: The committed snapshot while the next one is being written.
-    writing: Document | None = None
-    is_writing: bool = False
+    rewriting: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+    dirty_since: float = 0.0
+    edited_at: float = 0.0
+    failures: int = 0
+
+    @property
+    def is_logged(self) -> bool:
+        """True when the journal has entries of the document."""
+        return self.version.revision > 0
+
+    @property
+    def is_idle(self) -> bool:
+        """True when nothing would be lost by forgetting the keeper."""
+        return not (self.task or self.queue or self.is_ahead or self.rewriting)
 
     def is_full(self, change: Change) -> bool:
         """Return True when ``change`` has to be refused."""
@@ -77,6 +117,11 @@ class Keeper:
         waiting = self.queue.popleft()
         self.queued_bytes -= waiting.change.size
         return waiting
+
+    def put_back(self, waiting: Waiting) -> None:
+        """Undo :meth:`take`."""
+        self.queue.appendleft(waiting)
+        self.queued_bytes += waiting.change.size
 
     def take_all(self) -> list[Waiting]:
         """Take everything that waits."""

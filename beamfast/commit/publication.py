@@ -1,17 +1,23 @@
 """
 What document topics carry, and how each kind of subscriber has it framed.
 
-A publication is a journal entry with the version it led to. A wire form turns
-it into the bytes that all subscribers of one kind and one item type share, so
-each is built once however many there are.
+A publication is a journal entry with the versions before and after it. A wire form
+turns it into the bytes that all subscribers of one kind and one item form share, so
+each is built once however many there are, and a replay has the same bytes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
-from beamfast.documents.streamitem import render, render_reset
+from beamfast.documents.streamitem import (
+    SCHEMA_TYPE,
+    render,
+    render_reset,
+    render_version,
+)
 from beamfast.entry import Entry, Version
 from beamfast.pubsub.hub import WireForm
 
@@ -24,15 +30,28 @@ class Publication(NamedTuple):
     One committed change, as the subscribers of its document get it.
 
     Attributes:
-        version: that the entry led to.
-        entry: the change.
+        version: that the change led to.
+        url: of the document, as the writer spelled it.
+        previous: the version before it.
+        entry: an edit of one element; None for a change of the whole document.
         source: the document's bytes after a change of the whole document;
             None when it is gone.
     """
 
     version: Version
-    entry: Entry
+    url: str
+    previous: Version | None = None
+    entry: Entry | None = None
     source: bytes | None = None
+
+    @classmethod
+    def of_entry(
+        cls, previous: Version, version: Version, entry: Entry, source: bytes | None
+    ) -> Publication:
+        """Return what is published of one entry of the log."""
+        if entry.is_element_edit:
+            return cls(version, entry.url, previous, entry)
+        return cls(version, entry.url, previous, source=source)
 
 
 class DocumentSubscriber(Protocol):
@@ -42,8 +61,8 @@ class DocumentSubscriber(Protocol):
     on_close: Callable[..., None] | None
 
     @property
-    def takes_resets(self) -> bool:
-        """True when items about the whole document are understood."""
+    def is_closing(self) -> bool:
+        """True when nothing more can be sent."""
         ...
 
     @staticmethod
@@ -51,37 +70,75 @@ class DocumentSubscriber(Protocol):
         """Return ``text`` as wire bytes; ``event`` names a kind other than an item."""
         ...
 
+    def write(self, data: bytes) -> None:
+        """Send wire bytes to this subscriber alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ItemForm:
+    """
+    What one subscriber wants of its items.
+
+    Attributes:
+        itemtype: the vocabulary.
+        takes_resets: changes of the whole document are understood.
+        is_versioned: with the properties of ``beam.v1``.
+        reset_selector: selector of a RESET, for clients that expect one.
+    """
+
+    itemtype: str = SCHEMA_TYPE
+    takes_resets: bool = True
+    is_versioned: bool = False
+    reset_selector: str | None = None
+
 
 class WireForms:
-    """The wire forms in use: one callable per kind of connection and item type."""
+    """The wire forms in use: one callable per kind of connection and item form."""
 
     def __init__(self) -> None:
-        self._forms: dict[tuple[Any, bool, str], WireForm] = {}
+        self._forms: dict[tuple[Any, ItemForm], WireForm] = {}
 
-    def get(self, subscriber: DocumentSubscriber, itemtype: str) -> WireForm:
-        """Return the form, the same object for all subscribers that share it."""
-        key = (subscriber.frame_item, subscriber.takes_resets, itemtype)
-        form = self._forms.get(key)
-        if form is None:
-            form = _form(subscriber.frame_item, subscriber.takes_resets, itemtype)
-            self._forms[key] = form
-        return form
+    def get(self, subscriber: DocumentSubscriber, form: ItemForm) -> WireForm:
+        """Return the wire form, the same object for all that share it."""
+        key = (subscriber.frame_item, form)
+        wire_form = self._forms.get(key)
+        if wire_form is None:
+            wire_form = self._forms[key] = _wire_form(subscriber.frame_item, form)
+        return wire_form
 
 
-def _form(
-    frame: Callable[[str, str, str | None], bytes], takes_resets: bool, itemtype: str
+def version_frame(
+    subscriber: DocumentSubscriber, form: ItemForm, url: str, version: Version
+) -> bytes:
+    """Return the item ``VERSION``, which moves nothing but the version."""
+    text = render_version(url, version, form.itemtype)
+    return subscriber.frame_item(text, str(version), None)
+
+
+def _wire_form(
+    frame: Callable[[str, str, str | None], bytes], form: ItemForm
 ) -> WireForm:
     def encode(message: Any) -> bytes:
-        version, entry, source = message
-        if entry.is_element_edit:
-            return frame(render(entry, itemtype), str(version), None)
-        if not takes_resets:
+        version, url, previous, entry, source = message
+        if entry is not None:
+            versions = (previous, version) if form.is_versioned else None
+            text = render(entry, form.itemtype, versions=versions)
+            return frame(text, str(version), None)
+        if not form.takes_resets:
             # Clients of the original would apply a whole document to an element.
             return b""
         if source is not None and len(source) > RESET_LIMIT:
             content = None
         else:
             content = (source or b"").decode("utf-8", "replace")
-        return frame(render_reset(entry.url, content, itemtype), str(version), "reset")
+        text = render_reset(
+            url,
+            content,
+            form.itemtype,
+            selector=form.reset_selector,
+            version=version if form.is_versioned else None,
+        )
+        return frame(text, str(version), "reset")
 
     return encode

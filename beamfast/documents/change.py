@@ -31,7 +31,7 @@ class ElementEdit:
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """The whole file becomes ``data``; ``method`` is ``file`` or ``import``."""
+    """The whole file becomes ``data``; ``method`` is that of the entry."""
 
     data: bytes
     method: str = "file"
@@ -195,6 +195,38 @@ def _whole(
     version = base.next(event)
     document = None if after is None else Document(after, version)
     return Outcome(document, version, entry, event, is_new=before is None)
+
+
+def redo(entry: Entry, source: bytes | None) -> bytes | None:
+    """
+    Return the file after a recorded change, by its splices alone.
+
+    No selector is evaluated, so whatever parser is installed, the bytes are the
+    ones that were recorded.
+
+    Args:
+        entry: the change.
+        source: the file before it; None when there was none.
+
+    Raises:
+        ValueError: the change was not made on these bytes.
+    """
+    if entry.method == "gone":
+        return None
+    if entry.method in ("file", "import", "restore"):
+        return entry.splices[0].inserted
+    before = source or b""
+    if len(before) != entry.length_before:
+        raise ValueError(f"{len(before)} bytes instead of {entry.length_before}")
+    pieces: list[bytes] = []
+    done = 0
+    for splice in entry.splices:
+        pieces += (before[done : splice.offset], splice.inserted)
+        done = splice.offset + splice.removed
+    after = b"".join([*pieces, before[done:]])
+    if len(after) != entry.length_after:
+        raise ValueError(f"{len(after)} bytes instead of {entry.length_after}")
+    return after
 
 
 def operation_for(method: str) -> Kind:

@@ -47,11 +47,12 @@ class FileStamp:
     inode: int
     size: int
     mtime_ns: int
+    device: int = 0
 
     @classmethod
     def of(cls, status: os.stat_result) -> FileStamp:
         """Take the stamp from what the system says about a file."""
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_dev)
 
     @property
     def etag(self) -> str:
@@ -116,6 +117,69 @@ def _stamp_of(stream: BinaryIO) -> FileStamp:
     return FileStamp.of(status)
 
 
+@dataclass(slots=True, eq=False)
+class StagedFile:
+    """
+    New content of a file, complete under a temporary name beside it.
+
+    Attributes:
+        stamp: that the file will have; renaming does not change it.
+    """
+
+    stamp: FileStamp
+    _file: str
+    _temporary: Path
+    _descriptor: int
+    _durable: bool
+    _made: list[Path]
+
+    def put(self) -> None:
+        """
+        Make it the file, in one step.
+
+        Raises:
+            DocumentError: as for :func:`replace_file`; the old file is intact.
+        """
+        with _as_document_error("write"):
+            try:
+                self._temporary.replace(self._file)
+            except OSError:
+                self.discard()
+                raise
+            self._close()
+            if self._durable:
+                directory = Path(self._file).parent
+                for changed in {directory, *(new.parent for new in self._made)}:
+                    _sync_directory(changed)
+
+    def discard(self) -> None:
+        """Leave everything as it was."""
+        self._temporary.unlink(missing_ok=True)
+        self._close()
+        _remove_directories(self._made)
+
+    def _close(self) -> None:
+        os.close(self._descriptor)
+
+
+def stage_file(file: str, data: bytes, *, durable: bool) -> StagedFile:
+    """
+    Write new content beside ``file``; missing directories are made.
+
+    Raises:
+        DocumentError: as for :func:`replace_file`.
+    """
+    directory = Path(file).parent
+    made: list[Path] = []
+    with _as_document_error("write"):
+        try:
+            _make_directories(directory, made)
+            return _stage(file, directory, data, durable, made)
+        except OSError:
+            _remove_directories(made)
+            raise
+
+
 def replace_file(file: str, data: bytes, *, durable: bool) -> FileStamp:
     """
     Give ``file`` new content in one step; missing directories are made.
@@ -125,20 +189,9 @@ def replace_file(file: str, data: bytes, *, durable: bool) -> FileStamp:
         AccessDenied: the file system refuses.
         EditConflict: a part of the path is a file, or the file a directory.
     """
-    directory = Path(file).parent
-    made: list[Path] = []
-    with _as_document_error("write"):
-        try:
-            _make_directories(directory, made)
-            stamp = _replace(file, directory, data, durable)
-        except OSError:
-            for new in reversed(made):
-                new.rmdir()
-            raise
-        if durable:
-            for changed in {directory, *(new.parent for new in made)}:
-                _sync_directory(changed)
-    return stamp
+    staged = stage_file(file, data, durable=durable)
+    staged.put()
+    return staged.stamp
 
 
 def remove_file(file: str) -> None:
@@ -219,7 +272,15 @@ def _make_directories(directory: Path, made: list[Path]) -> None:
         made.append(new)
 
 
-def _replace(file: str, directory: Path, data: bytes, durable: bool) -> FileStamp:
+def _remove_directories(made: list[Path]) -> None:
+    for new in reversed(made):
+        with suppress(OSError):  # somebody else has put something there
+            new.rmdir()
+
+
+def _stage(
+    file: str, directory: Path, data: bytes, durable: bool, made: list[Path]
+) -> StagedFile:
     temporary = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
     descriptor = os.open(temporary, _CREATE, 0o666)
     try:
@@ -232,13 +293,11 @@ def _replace(file: str, directory: Path, data: bytes, durable: bool) -> FileStam
         if durable:
             os.fsync(descriptor)
         stamp = FileStamp.of(os.fstat(descriptor))
-        temporary.replace(file)
     except BaseException:
         temporary.unlink(missing_ok=True)
-        raise
-    finally:
         os.close(descriptor)
-    return stamp
+        raise
+    return StagedFile(stamp, file, temporary, descriptor, durable, made)
 
 
 def _copy_rights(file: str, descriptor: int) -> None:

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from beamfast.documents import disk
-from beamfast.documents.disk import FileStamp
+from beamfast.documents.disk import FileStamp, StagedFile
 from beamfast.documents.document import Document
-from beamfast.documents.location import Location, Resolver
+from beamfast.documents.location import STATE_DIRECTORY, Location, Resolver
 from beamfast.entry import Version
 from beamfast.errors import AccessDenied, DocumentNotFound, TooLarge
 
-__all__ = ["DocumentStore", "FileStamp", "Location"]
+__all__ = ["DocumentStore", "FileStamp", "Location", "StagedFile"]
 
 #: Files that are not HTML are kept in memory up to this size.
 SMALL_FILE: Final = 64 * 2**10
@@ -187,6 +187,29 @@ class DocumentStore:
             EditConflict: a part of the path is a file, or the file a directory.
         """
         return disk.replace_file(location.file, data, durable=durable)
+
+    def stage(
+        self, location: Location, data: bytes, *, durable: bool = True
+    ) -> StagedFile:
+        """
+        Write the new file beside the old one, to be put in its place later.
+
+        Arguments and errors as :meth:`write`.
+        """
+        return disk.stage_file(location.file, data, durable=durable)
+
+    def keep_copy(self, location: Location, revision: int, data: bytes) -> str:
+        """
+        Keep what a change by hand has overtaken; return where.
+
+        Raises:
+            StorageError: it could not be kept; 507 when there is no room.
+            AccessDenied: the file system refuses.
+        """
+        name = f"{location.key}.{revision}.html"
+        file = f"{self.root}/{STATE_DIRECTORY}/conflicts{name}"
+        disk.replace_file(file, data, durable=True)
+        return file
 
     def remove(self, location: Location) -> None:
         """

@@ -4,7 +4,8 @@ StreamItem: one journal entry as the HTML that viewers receive, and back.
 The vocabulary is Rusty Beam's, in HTML microdata (HTML, 5). An item is rendered
 from the entry alone, so live delivery and replay give the same bytes. Method, url
 and selector are escaped; the content is balanced HTML and cannot leave its wrapper.
-The properties that subprotocol ``beam.v1`` adds are not here yet.
+For subprotocol ``beam.v1`` an item says in further properties which version it led
+to and from, where the content goes, and who asked.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from turbohtml import DocumentFragment, Element, Node
 
 from beamfast.documents.edit import Kind, Operation
 from beamfast.documents.selector import Selector
-from beamfast.entry import Entry
+from beamfast.entry import Entry, Version
 
 #: Item type for connections that are subscribed by connecting.
 SCHEMA_TYPE: Final = "https://rustybeam.net/schema/StreamItem"
@@ -28,6 +29,8 @@ LEGACY_TYPE: Final = "http://rustybeam.net/StreamItem"
 _ESCAPES: Final = str.maketrans(
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "\r": "&#13;"}
 )
+#: Where the content of an item goes, in the words of ``Beam-Position``.
+_POSITIONS: Final = {"PUT": "outerHTML", "POST": "beforeend", "DELETE": "outerHTML"}
 _KINDS: Final = {"PUT": Kind.REPLACE, "POST": Kind.APPEND, "DELETE": Kind.DELETE}
 
 
@@ -38,12 +41,13 @@ class Item:
 
     Attributes:
         itemtype: which of the two vocabularies it is in.
-        method: ``PUT``, ``POST``, ``DELETE`` or ``RESET``.
+        method: ``PUT``, ``POST``, ``DELETE``, ``RESET`` or ``VERSION``.
         url: path of the document.
         selector: which element; empty for ``RESET``.
         content: HTML of the element, of what was appended, or of what was removed;
             for ``RESET`` the text of the whole file, None when it is not carried.
         attributes: of ``html``, ``head`` or ``body``, when one was replaced.
+        version: that the item leads to, in ``beam.v1``; also of ``VERSION``.
     """
 
     itemtype: str
@@ -52,6 +56,7 @@ class Item:
     selector: str = ""
     content: str | None = None
     attributes: dict[str, str] | None = None
+    version: Version | None = None
 
     def operation(self) -> Operation:
         """
@@ -71,8 +76,21 @@ class Item:
         return Operation(kind, selector, (self.content or "").encode())
 
 
-def render(entry: Entry, itemtype: str = SCHEMA_TYPE) -> str:
-    """Return the item for an edit of one element."""
+def render(
+    entry: Entry,
+    itemtype: str = SCHEMA_TYPE,
+    *,
+    versions: tuple[Version, Version] | None = None,
+) -> str:
+    """
+    Return the item for an edit of one element.
+
+    Args:
+        entry: the edit.
+        itemtype: the vocabulary.
+        versions: before and after the edit; with them the item has the properties
+            of ``beam.v1``.
+    """
     attributes = ""
     if entry.attributes is not None:
         attributes = _property("attributes", json.dumps(entry.attributes))
@@ -81,12 +99,20 @@ def render(entry: Entry, itemtype: str = SCHEMA_TYPE) -> str:
         + _property("method", entry.method)
         + _property("url", entry.url)
         + _property("selector", entry.selector)
+        + ("" if versions is None else _details(entry, *versions))
         + attributes
         + f'<{entry.wrapper} itemprop="content">{entry.content}</{entry.wrapper}></div>'
     )
 
 
-def render_reset(url: str, source: str | None, itemtype: str = SCHEMA_TYPE) -> str:
+def render_reset(
+    url: str,
+    source: str | None,
+    itemtype: str = SCHEMA_TYPE,
+    *,
+    selector: str | None = None,
+    version: Version | None = None,
+) -> str:
     """
     Return the item that replaces a whole document.
 
@@ -96,14 +122,39 @@ def render_reset(url: str, source: str | None, itemtype: str = SCHEMA_TYPE) -> s
             ``html``, doctype and unbalanced markup. Empty when the document is
             gone; None when it is too large to be carried and must be fetched.
         itemtype: as for :func:`render`.
+        selector: for clients that cannot do without one.
+        version: that the document has now, for ``beam.v1``.
     """
     content = "" if source is None else _property("content", source, "template")
     return (
         f'<div itemscope itemtype="{itemtype}">'
         + _property("method", "RESET")
         + _property("url", url)
+        + ("" if selector is None else _property("selector", selector))
+        + ("" if version is None else _property("version", str(version)))
         + content
         + "</div>"
+    )
+
+
+def render_version(url: str, version: Version, itemtype: str = SCHEMA_TYPE) -> str:
+    """Return the item that a ``beam.v1`` stream begins with: where to resume from."""
+    return (
+        f'<div itemscope itemtype="{itemtype}">'
+        + _property("method", "VERSION")
+        + _property("url", url)
+        + _property("version", str(version))
+        + "</div>"
+    )
+
+
+def _details(entry: Entry, previous: Version, version: Version) -> str:
+    return (
+        _property("version", str(version))
+        + _property("previous", str(previous))
+        + _property("position", _POSITIONS[entry.method])
+        + _property("match", "first")
+        + _property("origin", entry.operation_id)
     )
 
 
@@ -143,7 +194,10 @@ def parse(item: str) -> Item:
     if "attributes" in properties:
         attributes = json.loads(properties["attributes"].text)
     selector = properties["selector"].text if "selector" in properties else ""
-    return Item(itemtype, method, url, selector, content, attributes)
+    version = None
+    if "version" in properties:
+        version = Version.parse(properties["version"].text)
+    return Item(itemtype, method, url, selector, content, attributes, version)
 
 
 def _property(name: str, text: str, tag: str = "span") -> str:

@@ -152,12 +152,19 @@ def refusal(error: sqlite3.Error | OSError) -> DocumentError:
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
             return AccessDenied(reason, code="journal-read-only")
         return StorageError(reason, code="journal")
+    if is_no_room(error):
+        return StorageError(reason, status=507, code="storage-full")
     # The lower byte is the kind of error, what is above it the detail.
     match getattr(error, "sqlite_errorcode", 0) & 0xFF:
-        case sqlite3.SQLITE_FULL:
-            return StorageError(reason, status=507, code="storage-full")
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM | sqlite3.SQLITE_AUTH:
             return AccessDenied(reason, code="journal-read-only")
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return StorageError(reason, code="journal-damaged")
     return StorageError(reason, code="journal")
+
+
+def is_no_room(error: sqlite3.Error) -> bool:
+    """Return True when SQLite could not write, and so has not written, something."""
+    # SQLite calls only ENOSPC "full"; a quota or a size limit is a failed write.
+    code = getattr(error, "sqlite_errorcode", 0)
+    return code == sqlite3.SQLITE_FULL or code == sqlite3.SQLITE_IOERR_WRITE

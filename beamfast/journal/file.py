@@ -72,7 +72,7 @@ class FileJournal(Journal):
         self._file = journal_file(root)
         self._retention = Retention(retain_entries, retain_bytes)
         self._writer = Writer(self._file, durability)
-        self._turns = None if turns is None else Turns(turns)
+        self._turns = None if turns is None else Turns(turns, root)
         self._near: sqlite3.Connection | None = None
         self._far: sqlite3.Connection | None = None
         self._reader = ThreadPoolExecutor(1, "beamfast-journal-reader")

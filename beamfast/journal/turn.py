@@ -30,10 +30,12 @@ class Turns:
 
     Args:
         directory: where they are; made when the first is needed.
+        root: document root, for journals that share the directory.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, root: Path) -> None:
         self._directory = directory
+        self._root = bytes(root)
         # Its own threads: others may be busy with what the holder waits for.
         self._waiters = ThreadPoolExecutor(WAITERS, "beamfast-turn")
 
@@ -45,7 +47,8 @@ class Turns:
         Raises:
             AccessDenied: the lock file cannot be made.
         """
-        name = hashlib.blake2b(os.fsencode(document), digest_size=16).hexdigest()
+        path = self._root + os.fsencode(document)
+        name = f"turn-{hashlib.blake2b(path, digest_size=16).hexdigest()}"
         with as_storage_error():
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(

@@ -155,7 +155,7 @@ class Writer:
             # Frames may have reached the disk before the call failed.
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            if (error.sqlite_errorcode & 0xFF) == sqlite3.SQLITE_FULL:
+            if database.is_no_room(error):
                 raise database.refusal(error) from error
             raise OutcomeUnknown(f"the journal failed to commit: {error}") from error
 

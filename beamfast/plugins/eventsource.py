@@ -3,7 +3,8 @@ Live documents over EventSource: ``Accept: text/event-stream`` on a page.
 
 The same items as over WebSocket, each with the document's version as its id.
 The stream begins with an id without data, so that a client which never
-received an item knows what it has seen.
+received an item knows what it has seen. One that names a version in
+``Last-Event-ID`` or ``?since=`` gets what came after it first.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+from beamfast.commit.publication import ItemForm
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
 from beamfast.http import EventStream, Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import origin_allowed
+from beamfast.protocol.target import query_parameter
 
 logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
@@ -48,7 +51,7 @@ class EventSourcePlugin(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
-        self._itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
+        self._form = ItemForm(LEGACY_TYPE if legacy else SCHEMA_TYPE)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Return an endless response for a GET that accepts one."""
@@ -58,19 +61,30 @@ class EventSourcePlugin(Plugin[Options]):
         if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
             return Response(403, "Origin not allowed")
         location = context.store.resolve(request.path)
+        # The field comes with each reconnection of a browser, the parameter with the
+        # first connection of a page that knows its version: the newer one wins.
+        after = request.headers.get("last-event-id") or query_parameter(
+            request.query, "since"
+        )
         stream = EventStream(
-            partial(self._open, context, location),
+            partial(self._open, context, location, after),
             retry=self.options.retry,
             ping_interval=self.options.ping_interval,
         )
         return Response(200, stream=stream)
 
-    def _open(self, context: Context, location: Location, source: Any) -> None:
+    def _open(
+        self, context: Context, location: Location, after: str | None, source: Any
+    ) -> None:
         logger.info("[eventsource] connect %s", location.key)
         source.on_close = partial(self._close, location.key)
-        # Version and subscription in one step of the loop: no edit in between.
-        source.send_id(str(context.committer.version(location)))
-        context.committer.subscribe(source, location, self._itemtype)
+        context.committer.subscribe(
+            source,
+            location,
+            self._form,
+            after=after,
+            greet=lambda version: source.send_id(str(version)),
+        )
         logger.info("[eventsource] subscribe %s", location.key)
 
     def _close(self, key: str, source: Any) -> None:

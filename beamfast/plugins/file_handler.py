@@ -65,7 +65,7 @@ class FileHandler(Plugin[Options]):
             return Response(200, headers=headers)
         if method in ("GET", "HEAD"):
             location = context.store.resolve(request.path)
-            if not location.exists:
+            if not context.committer.may_exist(location):
                 raise DocumentNotFound("File not found")
             if not location.is_html:
                 return self._file(request, location, context)
@@ -175,6 +175,7 @@ class FileHandler(Plugin[Options]):
             url=request.url,
             user=request.user or "",
             conditions=Conditions.from_headers(request.headers),
+            idempotency_key=request.headers.get("idempotency-key"),
         )
         headers = [("ETag", f'"{stored.etag}"')]
         if method == "POST" and name is None:
@@ -185,10 +186,11 @@ class FileHandler(Plugin[Options]):
     async def _remove(
         self, request: Request, location: Location, context: Context
     ) -> Response:
-        if location.is_directory and not location.exists:
+        may_exist = context.committer.may_exist(location)
+        if location.is_directory and not may_exist:
             context.store.remove_directory(location)
             return Response(204)
-        if not location.exists:
+        if not may_exist:
             raise DocumentNotFound("File not found")
         await context.committer.store_file(
             location,
@@ -196,6 +198,7 @@ class FileHandler(Plugin[Options]):
             url=request.url,
             user=request.user or "",
             conditions=Conditions.from_headers(request.headers),
+            idempotency_key=request.headers.get("idempotency-key"),
         )
         return Response(204)
 

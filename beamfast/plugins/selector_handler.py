@@ -74,7 +74,7 @@ class SelectorHandler(Plugin[Options]):
                 200, headers=[("Allow", ALLOW), ("Accept-Ranges", "selector")]
             )
         location = context.store.resolve(request.path)
-        if not location.exists:
+        if not context.committer.may_exist(location):
             raise DocumentNotFound("File not found")
         if not location.is_html:
             return _not_html(selector.content_range())
@@ -90,7 +90,7 @@ class SelectorHandler(Plugin[Options]):
     ) -> Response:
         """Answer a bad selector, unless the path itself is the greater problem."""
         location = context.store.resolve(request.path)
-        if not location.exists:
+        if not context.committer.may_exist(location):
             raise DocumentNotFound("File not found")
         if not location.is_html:
             return _not_html("selector")
@@ -123,14 +123,20 @@ class SelectorHandler(Plugin[Options]):
             url=request.url,
             user=request.user or "",
             conditions=Conditions.from_headers(request.headers),
+            idempotency_key=request.headers.get("idempotency-key"),
         )
         edit = outcome.edit
-        assert edit is not None
-        headers = [("ETag", f'"{outcome.version}"'), ("Beam-Edit", edit.level)]
+        headers = [("ETag", f'"{outcome.version}"')]
+        if edit is not None:
+            headers.append(("Beam-Edit", edit.level))
         if request.method == "DELETE":
             return Response(204, headers=headers)
         headers.append(("Content-Range", selector.content_range()))
-        content = body if request.method == "POST" else edit.result.rstrip()
+        content = body
+        if request.method == "PUT":
+            # A change that was made before is known by what the log says of it.
+            result = edit.result if edit else outcome.entry.content.encode()
+            content = result.rstrip()
         return Response(206, content, content_type="text/html", headers=headers)
 
 

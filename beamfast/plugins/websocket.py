@@ -3,6 +3,9 @@ Live documents over WebSocket: connecting to a page subscribes to its edits.
 
 Each edit arrives as one text message holding a StreamItem. The URL may name a
 document that does not exist yet. What the client sends is checked and dropped.
+
+A socket that was opened with ``?since=`` gets what came after that version first,
+and resets. Subprotocol ``beam.v1`` has versions in its items, and begins with one.
 """
 
 from __future__ import annotations
@@ -11,15 +14,29 @@ import itertools
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal
+from typing import Final, Literal
 
-from beamfast.commit.publication import DocumentSubscriber
+from beamfast.commit.publication import (
+    DocumentSubscriber,
+    ItemForm,
+    version_frame,
+)
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.entry import Version
 from beamfast.errors import HandshakeError
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
-from beamfast.protocol.handshake import check_upgrade, origin_allowed
+from beamfast.protocol.handshake import (
+    check_upgrade,
+    choose_subprotocol,
+    offered_subprotocols,
+    origin_allowed,
+)
+from beamfast.protocol.target import query_parameter
+
+#: Subprotocol of items that carry versions.
+SUBPROTOCOL: Final = "beam.v1"
 
 logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
@@ -73,8 +90,21 @@ class WebSocketPlugin(Plugin[Options]):
             raise HandshakeError(403, "Origin not allowed")
         location = context.store.resolve(request.path)
         options = self.options
+        after = query_parameter(request.query, "since")
+        subprotocol = choose_subprotocol(
+            offered_subprotocols(request.headers), (SUBPROTOCOL,)
+        )
+        if subprotocol is not None:
+            form = ItemForm(self._itemtype, is_versioned=True)
+        else:
+            # Clients of the original know no resets; one that says what it has
+            # seen does.
+            form = ItemForm(
+                self._itemtype, takes_resets=after is not None, reset_selector="html"
+            )
         upgrade = Upgrade(
-            partial(self._open, context, location),
+            partial(self._open, context, location, form, after),
+            subprotocol=subprotocol,
             max_size=options.message_size_limit,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_timeout,
@@ -89,12 +119,24 @@ class WebSocketPlugin(Plugin[Options]):
             response.headers.set("Sec-WebSocket-Version", "13")
 
     def _open(
-        self, context: Context, location: Location, websocket: DocumentSubscriber
+        self,
+        context: Context,
+        location: Location,
+        form: ItemForm,
+        after: str | None,
+        websocket: DocumentSubscriber,
     ) -> None:
         number = next(self._numbers)
         logger.info("[websocket] connect %d %s", number, location.key)
         websocket.on_close = partial(self._close, number, location.key)
-        context.committer.subscribe(websocket, location, self._itemtype)
+        greet = partial(_greet, websocket, form, location.key)
+        context.committer.subscribe(
+            websocket,
+            location,
+            form,
+            after=after,
+            greet=greet if form.is_versioned else None,
+        )
         logger.info("[websocket] subscribe %d %s", number, location.key)
 
     def _close(
@@ -106,3 +148,10 @@ class WebSocketPlugin(Plugin[Options]):
         reason: str,
     ) -> None:
         logger.info("[websocket] clean-up %d %s (%d %s)", number, key, code, reason)
+
+
+def _greet(
+    websocket: DocumentSubscriber, form: ItemForm, url: str, version: Version
+) -> None:
+    """Say what to resume from."""
+    websocket.write(version_frame(websocket, form, url, version))

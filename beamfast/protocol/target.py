@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from typing import Final, NamedTuple
-from urllib.parse import unquote_to_bytes
+from urllib.parse import parse_qs, unquote_to_bytes
 
 from beamfast.errors import RequestError
 
@@ -122,3 +122,8 @@ def normalize_path(url: str) -> str:
     path = "/" + "/".join(segments)
     is_folder = parts[-1] in ("", ".", "..") and path != "/"
     return path + "/" if is_folder and segments[-1] != ".." else path
+
+
+def query_parameter(query: str, name: str) -> str | None:
+    """Return the first value of a parameter of a query, decoded, or None."""
+    return parse_qs(query, keep_blank_values=True).get(name, [None])[0]

@@ -8,12 +8,15 @@ cannot be ours on a loopback listener, and writes that a foreign page sends.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Awaitable, Sequence
+from pathlib import Path
 
 from beamfast.commit.committer import Committer
+from beamfast.commit.lock import FileLock
 from beamfast.documents.store import DocumentStore
 from beamfast.http import WRITE_METHODS, Request, Response
-from beamfast.journal.memory import MemoryJournal
+from beamfast.journal.file import FileJournal
 from beamfast.pipeline import Context, Pipeline
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
@@ -29,17 +32,31 @@ class Host:
         config: names, root and plugins.
         hub: topics of this process.
         loop: of this process.
+        shared: folder of what several workers share; None for a single one.
 
     Raises:
         ConfigError: a plugin or one of its options does not exist.
     """
 
     def __init__(
-        self, config: HostConfig, hub: Hub, loop: asyncio.AbstractEventLoop
+        self,
+        config: HostConfig,
+        hub: Hub,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        shared: Path | None = None,
     ) -> None:
         self.config = config
         self.store: DocumentStore = DocumentStore(config.root)
-        self.committer: Committer = Committer(self.store, MemoryJournal(), hub, loop)
+        root = Path(self.store.root)
+        journal = FileJournal(root, turns=shared)
+        lock = None
+        if shared is not None:
+            name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
+            lock = FileLock(shared / f"files-{name}")
+        self.committer: Committer = Committer(
+            self.store, journal, hub, loop, files_lock=lock
+        )
         context = Context(
             self.store,
             self.committer,
@@ -53,6 +70,7 @@ class Host:
     def start(self) -> None:
         """Clear what a crash left behind, start the plugins."""
         self.store.remove_stale_files()
+        self.committer.start()
         self.pipeline.start()
 
     async def stop(self) -> None:

@@ -1,7 +1,6 @@
 """One document root with a committer, and what it wrote and published."""
 
 import asyncio
-import threading
 from contextlib import contextmanager
 
 import pytest
@@ -17,6 +16,7 @@ from beamfast.documents.change import (
 from beamfast.documents.edit import Operation
 from beamfast.documents.selector import Selector
 from beamfast.documents.store import DocumentStore
+from beamfast.entry import Entry, Version
 from beamfast.http import Headers
 from beamfast.journal.memory import MemoryJournal
 from beamfast.protocol.conditional import Conditions
@@ -31,10 +31,11 @@ class Site:
 
     Attributes:
         steps: what happened in which order.
-        written: the bytes of each write.
+        written: the bodies of each commit.
+        entries: what the log was given.
         published: what was published, as topics and publications.
-        gate: writes wait for it.
-        writing: set while a write waits or goes on.
+        gate: commits wait for it, but not those of ``/other.html``.
+        writing: set while a commit waits or goes on.
     """
 
     def __init__(self, root, journal):
@@ -46,32 +47,30 @@ class Site:
         self.committer = Committer(self.store, journal, self.hub, self.loop)
         self.steps = []
         self.written = []
+        self.entries = []
         self.published = []
-        self.gate = threading.Event()
+        self.gate = asyncio.Event()
         self.gate.set()
-        self.writing = threading.Event()
+        self.writing = asyncio.Event()
         self._record()
 
     def _record(self):
-        write, remove = self.store.write, self.store.remove
-        commit, publish = self.journal.commit, self.hub.publish
+        stage, commit = self.store.stage, self.journal.commit
+        publish = self.hub.publish
 
-        def record_write(location, data):
+        def record_stage(*arguments, **options):
+            self.steps.append("file")
+            return stage(*arguments, **options)
+
+        async def record_commit(document, base, events, body, operations=()):
             self.writing.set()
-            self.gate.wait(10)
-            stamp = write(location, data)
-            self.written.append(data)
-            self.steps.append("file")
-            return stamp
-
-        def record_remove(location):
-            remove(location)
-            self.written.append(None)
-            self.steps.append("file")
-
-        async def record_commit(*arguments):
-            answer = await commit(*arguments)
+            if document != "/other.html":
+                await self.gate.wait()
+            answer = await commit(document, base, events, body, operations)
             self.steps.append("journal")
+            if isinstance(answer, Version):
+                self.written.append(body)
+                self.entries += map(Entry.from_event, events)
             return answer
 
         def record_publish(topic, message):
@@ -79,12 +78,12 @@ class Site:
             self.steps.append("publish")
             return publish(topic, message)
 
-        self.store.write, self.store.remove = record_write, record_remove
+        self.store.stage = record_stage
         self.journal.commit, self.hub.publish = record_commit, record_publish
 
     @property
-    def entries(self):
-        return [publication.entry for _, publication in self.published]
+    def keepers(self):
+        return self.committer._replica.keepers
 
     @property
     def versions(self):
@@ -93,10 +92,14 @@ class Site:
     def location(self, path="/page.html"):
         return self.store.resolve(path)
 
-    def read(self, path="/page.html"):
+    async def file(self, path="/page.html"):
+        """Return what is in the file once it has followed."""
+        await self.committer.flush()
         return (self.root / path[1:]).read_bytes()
 
-    def write_by_hand(self, data, path="/page.html"):
+    async def write_by_hand(self, data, path="/page.html"):
+        """Do what an editor does, when the file has followed."""
+        await self.committer.flush()
         (self.root / path[1:]).write_bytes(data)
 
     async def commit(self, change, path="/page.html", **fields):
@@ -136,7 +139,7 @@ class Site:
     async def begin(self, *coroutines):
         """Start the first and wait until it writes; then let the others queue up."""
         first, *others = (asyncio.ensure_future(one) for one in coroutines)
-        await asyncio.to_thread(self.writing.wait, 10)
+        await self.writing.wait()
         await asyncio.sleep(0)
         return [first, *others]
 

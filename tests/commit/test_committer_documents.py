@@ -6,6 +6,7 @@ import pytest
 
 from beamfast._outbound import Outbound
 from beamfast.commit.plain import Stored
+from beamfast.commit.publication import ItemForm
 from beamfast.documents.change import Appending, Removal, Replacement
 from beamfast.documents.streamitem import SCHEMA_TYPE, render, render_reset
 from beamfast.entry import Version
@@ -24,7 +25,7 @@ def methods(site):
 
 async def test_a_document_is_replaced_whole(site):
     outcome = await site.put_file(HAND)
-    assert site.read() == HAND
+    assert (await site.file()) == HAND
     assert not outcome.is_new
     assert [one.source for _, one in site.published] == [HAND]
 
@@ -32,24 +33,25 @@ async def test_a_document_is_replaced_whole(site):
 async def test_a_document_is_made_by_its_first_write(site):
     outcome = await site.put_file(b"<p>new", path="/new.html")
     assert outcome.is_new
-    assert site.read("/new.html") == b"<p>new"
+    assert (await site.file("/new.html")) == b"<p>new"
     assert outcome.version.revision == 1
 
 
 async def test_bytes_are_appended_to_a_document(site):
     await site.append_file(b"<p>end")
-    assert site.read() == PAGE + b"<p>end"
+    assert (await site.file()) == PAGE + b"<p>end"
     assert methods(site) == ["append"]
 
 
 async def test_versions_go_on_over_a_removal(site):
     await site.append(1)
     gone = await site.remove()
+    await site.committer.flush()
     assert not (site.root / "page.html").exists()
     assert site.published[-1][1].source is None
     with pytest.raises(DocumentNotFound):
         site.committer.peek(site.location())
-    assert site.committer.version(site.location()) == gone.version
+    assert site.versions[-1] == gone.version
     again = await site.put_file(PAGE)
     assert again.is_new
     assert again.version == gone.version.next(again.event)
@@ -70,16 +72,17 @@ async def test_a_document_made_and_removed_at_once_never_was(site):
     )
     assert made.is_new
     assert gone.version.revision == 2
-    assert site.written == []
+    assert site.written == [None]
+    await site.committer.flush()
     assert not (site.root / "new.html").exists()
 
 
 async def test_a_removal_that_fails_changes_nothing(site, monkeypatch):
-    def fail(location):
+    async def fail(*_):
         raise StorageError("read-only")
 
     with monkeypatch.context() as patch:
-        patch.setattr(site.store, "remove", fail)
+        patch.setattr(site.journal, "commit", fail)
         with pytest.raises(StorageError):
             await site.remove()
     assert site.committer.peek(site.location()).version == Version.of_file(PAGE)
@@ -108,7 +111,7 @@ async def test_other_files_are_stored_without_a_log(site):
         location, Replacement(b"hi"), url="/notes.txt"
     )
     assert answer == Stored(site.store.stamp(location).etag, is_new=True)
-    assert site.read("/notes.txt") == b"hi"
+    assert (await site.file("/notes.txt")) == b"hi"
     assert site.published == []
 
 
@@ -125,34 +128,33 @@ async def test_a_reader_sees_the_old_version_while_the_new_one_is_written(site):
     assert site.committer.peek(site.location()).version.revision == 1
 
 
-async def test_a_reader_waits_for_a_document_that_is_being_made(site):
+async def test_a_document_is_there_from_its_commit_on(site):
     with site.held():
         (creation,) = await site.begin(site.put_file(PAGE, path="/new.html"))
         location = site.location("/new.html")
-        assert site.committer.peek(location) is None
-        reader = asyncio.ensure_future(site.committer.current(location))
-        await asyncio.sleep(0)
-        assert not reader.done()
-    assert (await reader).version == (await creation).version
+        with pytest.raises(DocumentNotFound):
+            site.committer.peek(location)
+    made = await creation
+    assert site.committer.peek(location).version == made.version
 
 
 async def test_a_reader_who_goes_away_does_not_stop_the_writer(site):
+    await site.append(1)
+    await site.write_by_hand(HAND)
     with site.held():
-        (creation,) = await site.begin(site.put_file(PAGE, path="/new.html"))
-        reader = asyncio.ensure_future(
-            site.committer.current(site.location("/new.html"))
-        )
+        (edit,) = await site.begin(site.append(2))
+        reader = asyncio.ensure_future(site.committer.current(site.location()))
         await asyncio.sleep(0)
         reader.cancel()
         await asyncio.sleep(0)
-    assert (await creation).is_new
+    assert (await edit).version.revision == 3
 
 
 # Changes made by hand
 
 
 async def test_before_the_first_edit_a_change_by_hand_is_another_revision_0(site):
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
     document = site.committer.peek(site.location())
     assert document.version == Version.of_file(HAND)
     outcome = await site.append(1)
@@ -162,39 +164,39 @@ async def test_before_the_first_edit_a_change_by_hand_is_another_revision_0(site
 
 async def test_a_change_by_hand_is_a_revision_before_the_next_edit(site):
     first = await site.append(1)
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
     second = await site.append(2)
     assert methods(site) == ["POST", "import", "POST"]
     _, imported, last = (publication for _, publication in site.published)
     assert imported.source == HAND
-    assert imported.version == first.version.next(imported.entry.event())
+    assert imported.version == first.version.next(site.entries[1].event())
     assert last.version == second.version == imported.version.next(second.event)
-    assert site.read() == HAND.replace(b"<ul id=l>", b"<ul id=l><li>2</li>")
+    assert (await site.file()) == HAND.replace(b"<ul id=l>", b"<ul id=l><li>2</li>")
 
 
 async def test_a_change_by_hand_becomes_a_revision_when_it_is_read(site):
     await site.append(1)
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
     assert site.committer.peek(site.location()) is None
     document = await site.committer.current(site.location())
     assert (document.source, document.version.revision) == (HAND, 2)
     assert methods(site) == ["POST", "import"]
     assert site.committer.peek(site.location()) is document
-    assert len(site.written) == 1
+    assert len(site.written) == 2
 
 
 async def test_a_change_by_hand_is_kept_when_the_edit_fails(site):
     await site.append(1)
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
     with pytest.raises(NoElementMatched):
         await site.edit("PUT", "#none")
     assert methods(site) == ["POST", "import"]
-    assert site.read() == HAND
+    assert (await site.file()) == HAND
 
 
 async def test_a_change_by_hand_is_not_served_before_it_has_its_revision(site):
     await site.append(1)
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
     with site.held():
         (edit,) = await site.begin(site.append(2))
         assert site.committer.peek(site.location()) is None
@@ -205,7 +207,7 @@ async def test_a_change_by_hand_is_not_served_before_it_has_its_revision(site):
 
 async def test_a_file_that_was_touched_only_keeps_its_version(site):
     outcome = await site.append(1)
-    site.write_by_hand(site.read())
+    await site.write_by_hand(await site.file())
     document = await site.committer.current(site.location())
     assert document.version == outcome.version
     assert methods(site) == ["POST"]
@@ -214,17 +216,19 @@ async def test_a_file_that_was_touched_only_keeps_its_version(site):
 
 async def test_a_file_that_was_removed_by_hand_is_gone(site):
     await site.append(1)
+    await site.committer.flush()
     (site.root / "page.html").unlink()
     with pytest.raises(DocumentNotFound):
         await site.committer.current(site.location())
     with pytest.raises(DocumentNotFound):
         await site.append(2)
-    assert (await site.put_file(PAGE)).version.revision == 2
+    assert (await site.put_file(PAGE)).version.revision == 3
+    assert methods(site) == ["POST", "gone", "file"]
 
 
 async def test_an_import_that_fails_is_told_to_its_reader(site, monkeypatch):
     await site.append(1)
-    site.write_by_hand(HAND)
+    await site.write_by_hand(HAND)
 
     async def fail(*_):
         raise StorageError("no space", status=507)
@@ -241,8 +245,6 @@ async def test_an_import_that_fails_is_told_to_its_reader(site, monkeypatch):
 
 class Viewer(Outbound):
     """A subscriber that keeps what it is sent."""
-
-    takes_resets = True
 
     def __init__(self):
         super().__init__()
@@ -285,7 +287,7 @@ async def settle():
 
 
 async def test_a_viewer_gets_each_item_with_its_version(site, viewer):
-    site.committer.subscribe(viewer, site.location(), SCHEMA_TYPE)
+    site.committer.subscribe(viewer, site.location(), ItemForm())
     assert site.committer.subscribers(site.location()) == 1
     await asyncio.gather(site.append(1), site.append(2))
     await site.put_file(HAND)
@@ -302,7 +304,7 @@ async def test_a_viewer_gets_each_item_with_its_version(site, viewer):
 
 
 async def test_who_unsubscribes_gets_nothing_more(site, viewer):
-    site.committer.subscribe(viewer, site.location(), SCHEMA_TYPE)
+    site.committer.subscribe(viewer, site.location(), ItemForm())
     site.committer.unsubscribe(viewer, site.location())
     site.committer.unsubscribe(viewer, site.location())
     await site.append(1)
@@ -313,6 +315,6 @@ async def test_who_unsubscribes_gets_nothing_more(site, viewer):
 
 async def test_all_paths_of_a_document_are_one_topic(site, viewer):
     (site.root / "index.html").write_bytes(PAGE)
-    site.committer.subscribe(viewer, site.location("/"), SCHEMA_TYPE)
+    site.committer.subscribe(viewer, site.location("/"), ItemForm())
     assert site.committer.subscribers(site.location("/index.html")) == 1
     assert site.committer.subscribers(site.location("/page.html")) == 0

@@ -5,12 +5,13 @@ import pytest
 from beamfast.commit import keeper as module
 from beamfast.commit.keeper import Keeper, Waiting
 from beamfast.documents.change import Appending, Origin
+from beamfast.entry import Version
 from beamfast.protocol.conditional import Conditions
 
 
 @pytest.fixture
 async def keeper(site):
-    return Keeper(site.location())
+    return Keeper(site.location(), Version.of_file(b""))
 
 
 def waiting(size):
@@ -54,6 +55,15 @@ async def test_a_queue_is_full_by_size(keeper, monkeypatch):
 async def test_a_change_of_any_size_may_wait_alone(keeper, monkeypatch):
     monkeypatch.setattr(module, "QUEUE_BYTES", 10)
     assert not keeper.is_full(Appending(b"x" * 11))
+
+
+async def test_a_change_that_is_put_back_is_the_next(keeper):
+    ones = [waiting(size) for size in (1, 2)]
+    for one in ones:
+        keeper.add(one)
+    keeper.put_back(keeper.take())
+    assert keeper.queued_bytes == 3
+    assert keeper.take_all() == ones
 
 
 async def test_the_limits_are_those_of_the_specification():

@@ -87,8 +87,23 @@ class Running:
         return code
 
     def read(self, path: str) -> bytes:
-        """Return the file behind ``path``."""
-        return (self.root / path.lstrip("/")).read_bytes()
+        """Return the file behind ``path``, once it has what is served."""
+        file = self.root / path.lstrip("/")
+        for _ in range(400):
+            served = (
+                self.request("GET", "/" + path.lstrip("/"))[2]
+                if self.is_running
+                else None
+            )
+            if served in (None, file.read_bytes()):
+                break
+            threading.Event().wait(0.02)
+        return file.read_bytes()
+
+    @property
+    def is_running(self) -> bool:
+        """True until the process has ended."""
+        return self.process.poll() is None
 
     def request(
         self,

@@ -116,13 +116,14 @@ def test_a_body_that_is_not_utf_8_is_400(server):
 
 
 def test_a_file_system_that_is_full_is_507_and_the_old_file_stays(serve):
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))"
-    server = serve(prelude=limit)
+    room, more = 400_000, 500_000
+    limit = f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))"
+    server = serve(prelude=f"import resource; {limit}")
     before = server.read("document.html")
-    content = '<div id="content">' + "x" * 6000 + "</div>"
+    content = '<div id="content">' + "x" * more + "</div>"
     assert server.edit("PUT", "/document.html", "#content", content) == 507
-    assert server.request("PUT", "/new.html", b"y" * 6000)[0] == 507
-    assert server.request("PUT", "/new.bin", b"y" * 6000)[0] == 507
+    assert server.request("PUT", "/new.html", b"y" * more)[0] == 507
+    assert server.request("PUT", "/new.bin", b"y" * more)[0] == 507
     assert server.read("document.html") == before
     assert not (server.root / "new.html").exists()
     assert (

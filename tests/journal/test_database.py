@@ -65,6 +65,7 @@ def test_a_failure_of_the_file_system_asks_for_its_answer(number, kind, status):
     ("number", "status", "code"),
     [
         (sqlite3.SQLITE_FULL, 507, "storage-full"),
+        (sqlite3.SQLITE_IOERR_WRITE, 507, "storage-full"),
         (sqlite3.SQLITE_READONLY | 1 << 8, 403, "journal-read-only"),
         (sqlite3.SQLITE_CORRUPT, 500, "journal-damaged"),
         (sqlite3.SQLITE_IOERR, 500, "journal"),

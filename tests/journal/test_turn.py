@@ -11,7 +11,7 @@ from beamfast.journal.turn import Turns
 @pytest.fixture
 def pair(tmp_path):
     """The turns of two processes; a lock file knows no difference."""
-    both = Turns(tmp_path / "turns"), Turns(tmp_path / "turns")
+    both = tuple(Turns(tmp_path / "turns", tmp_path) for _ in range(2))
     yield both
     for turns in both:
         turns.close()
@@ -57,7 +57,15 @@ async def test_a_turn_is_an_exclusive_lock_that_ends_with_it(pair, tmp_path):
 
 async def test_a_directory_that_cannot_be_made_is_a_refusal(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    turns = Turns(tmp_path / "file" / "turns")
+    turns = Turns(tmp_path / "file" / "turns", tmp_path)
     with pytest.raises(DocumentError):
         await turns.take("/a").__aenter__()
     turns.close()
+
+
+async def test_journals_of_two_roots_may_share_the_directory(tmp_path):
+    one, other = (Turns(tmp_path, tmp_path / name) for name in "ab")
+    async with one.take("/a"), other.take("/a"):
+        assert len(list(tmp_path.iterdir())) == 2
+    one.close()
+    other.close()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from beamfast._outbound import Outbound
-from beamfast.http import Request, Response
+from beamfast.http import WRITE_METHODS, Request, Response
 from beamfast.protocol.http11 import RequestParser
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import HostConfig, PluginConfig
@@ -71,7 +71,12 @@ class Site:
         if selector is not None:
             fields["Range"] = f"selector={selector}"
         answer = self.hosts.handle(self.request(method, target, body, **fields))
-        return answer if isinstance(answer, Response) else await answer
+        if not isinstance(answer, Response):
+            answer = await answer
+        if method in WRITE_METHODS:
+            # The file follows its answer.
+            await self.host.committer.flush()
+        return answer
 
     def read(self, path: str) -> bytes:
         """Return a file."""

@@ -1,0 +1,213 @@
+"""
+Who follows a document, and from which version on.
+
+A subscriber that names the version it has seen gets what came after it, then
+what comes: nothing is left out and nothing comes twice. When its version is not in
+the log, or a change of the whole document lies between, it gets one RESET with
+the document as it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from beamfast.commit.keeper import Keeper
+from beamfast.commit.provenance import ChangedByHand
+from beamfast.commit.publication import ItemForm, Publication, WireForms
+from beamfast.commit.replica import Replica
+from beamfast.documents.store import Location
+from beamfast.entry import Entry, Version
+from beamfast.errors import BeamfastError
+from beamfast.journal.journal import Journal, Logged, Reset
+from beamfast.pubsub.hub import Hub
+
+logger: logging.Logger = logging.getLogger("beamfast.commit")
+
+#: Entries of a replay that are sent in one turn of the loop.
+SLICE: Final = 64
+#: Reads of the log before a document that is edited all the time is sent whole.
+ROUNDS: Final = 64
+
+#: Called with the version that is safe to resume from, before the first item.
+Greeting = Callable[[Version], None]
+
+
+class Followers:
+    """
+    Let connections join the topics of documents.
+
+    Args:
+        replica: the documents.
+        journal: what is replayed.
+        hub: the topics.
+        loop: of this process.
+        ready: returns when the document is loaded, caught up, and as its file is.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        journal: Journal,
+        hub: Hub,
+        loop: asyncio.AbstractEventLoop,
+        ready: Callable[[Keeper], Awaitable[None]],
+        is_ready: Callable[[Keeper], bool],
+    ) -> None:
+        self._replica = replica
+        self._journal = journal
+        self._hub = hub
+        self._loop = loop
+        self._ready = ready
+        self._is_ready = is_ready
+        self._forms = WireForms()
+        self._joining: set[asyncio.Task[None]] = set()
+
+    def follow(
+        self,
+        subscriber: Any,
+        location: Location,
+        form: ItemForm,
+        *,
+        after: str | None = None,
+        greet: Greeting | None = None,
+    ) -> None:
+        """
+        Send ``subscriber`` the edits of a document.
+
+        Args:
+            subscriber: a WebSocket or an EventSource that has just opened.
+            location: of the document, which need not exist.
+            form: what it wants of its items.
+            after: text of the version that it has seen; None for none.
+            greet: tells it what to resume from.
+        """
+        keeper = self._replica.keeper(location)
+        if after is None and self._is_ready(keeper):
+            # The usual case takes no turn of the loop.
+            self._join(subscriber, keeper, form, greet)
+            return
+        task = self._loop.create_task(
+            self._catch_up(subscriber, keeper, form, after, greet)
+        )
+        self._joining.add(task)
+        task.add_done_callback(self._joining.discard)
+
+    def unfollow(self, subscriber: Any, location: Location) -> None:
+        """Stop sending; harmless when it did not follow."""
+        self._hub.unsubscribe(subscriber, self._replica.topic(location))
+
+    def count(self, location: Location) -> int:
+        """Return how many connections of this process follow a document."""
+        return self._hub.subscribers(self._replica.topic(location))
+
+    async def close(self) -> None:
+        """Nobody joins any more."""
+        for task in self._joining:
+            task.cancel()
+        if self._joining:
+            await asyncio.wait(self._joining)
+
+    async def _catch_up(
+        self,
+        subscriber: Any,
+        keeper: Keeper,
+        form: ItemForm,
+        after: str | None,
+        greet: Greeting | None,
+    ) -> None:
+        try:
+            if after is not None:
+                version = Version.parse(after)
+                if await self._replay(subscriber, keeper, form, version, greet):
+                    return
+                # Unknown, foreign, too old, or only told by the whole document.
+                await self._reset(subscriber, keeper, form)
+                return
+            await self._ready(keeper)
+            if not subscriber.is_closing:
+                self._join(subscriber, keeper, form, greet)
+        except BeamfastError as error:
+            logger.warning("%s cannot be followed: %s", keeper.location.key, error)
+            subscriber.abort()
+
+    def _join(
+        self, subscriber: Any, keeper: Keeper, form: ItemForm, greet: Greeting | None
+    ) -> None:
+        # Version and subscription in one step of the loop: no edit in between.
+        if greet is not None:
+            greet(keeper.version)
+        self._subscribe(subscriber, keeper, form)
+
+    def _subscribe(self, subscriber: Any, keeper: Keeper, form: ItemForm) -> None:
+        wire_form = self._forms.get(subscriber, form)
+        self._hub.subscribe(subscriber, self._replica.topic(keeper.location), wire_form)
+
+    async def _replay(
+        self,
+        subscriber: Any,
+        keeper: Keeper,
+        form: ItemForm,
+        after: Version | None,
+        greet: Greeting | None,
+    ) -> bool:
+        """Send what came after ``after`` and join; False when that cannot be."""
+        if after is None:
+            return False
+        wire_form = self._forms.get(subscriber, form)
+        for _ in range(ROUNDS):
+            await self._ready(keeper)
+            logged: Sequence[Logged] = ()
+            if after != keeper.version:
+                found = await self._journal.replay(keeper.location.key, after, SLICE)
+                if isinstance(found, Reset):
+                    return False
+                logged = found
+            # From here to the end of the round is one step of the loop.
+            if subscriber.is_closing:
+                return True
+            if not self._is_ready(keeper):
+                continue
+            publications: list[Publication] = []
+            for one in logged:
+                # The journal may be ahead of what was published, which comes live.
+                if one.version.revision > keeper.version.revision:
+                    break
+                entry = Entry.from_event(one.event)
+                if not entry.is_element_edit:
+                    return False
+                previous = publications[-1].version if publications else after
+                publications.append(
+                    Publication.of_entry(previous, one.version, entry, None)
+                )
+            if greet is not None:
+                greet(after)
+                greet = None
+            for publication in publications:
+                subscriber.write(wire_form(publication))
+                after = publication.version
+            if after == keeper.version:
+                self._subscribe(subscriber, keeper, form)
+                return True
+            if (writable := subscriber.wait_writable()) is not None:
+                # A client at its own pace: a replay does not fill its queue.
+                await writable
+        return False
+
+    async def _reset(self, subscriber: Any, keeper: Keeper, form: ItemForm) -> None:
+        """Send the document as it is and join."""
+        wire_form = self._forms.get(subscriber, form)
+        for _ in range(ROUNDS):
+            await self._ready(keeper)
+            if subscriber.is_closing:
+                return
+            try:
+                publication = self._replica.reset_of(keeper)
+            except ChangedByHand:
+                continue
+            subscriber.write(wire_form(publication))
+            self._subscribe(subscriber, keeper, form)
+            return
+        subscriber.abort()

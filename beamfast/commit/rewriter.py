@@ -1,0 +1,226 @@
+"""
+The HTML files, which follow the log: people read, copy and version them.
+
+A file is rewritten at once when its document was idle, else a moment after the
+last edit and at the latest after two seconds, and always when the server stops.
+What is about to be put in place is recorded first, so that nobody takes it for a
+change by hand, whenever the process dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from beamfast.commit.keeper import Keeper
+from beamfast.commit.lock import FileLock
+from beamfast.commit.provenance import examine, record_of
+from beamfast.documents.store import DocumentStore, FileStamp
+from beamfast.errors import BeamfastError, DocumentNotFound
+from beamfast.journal.journal import FileRecord, Health, Journal
+
+logger: logging.Logger = logging.getLogger("beamfast.files")
+
+#: Seconds without an edit before a document that was just edited is written.
+QUIET: Final = 0.25
+#: Seconds after which it is written even though the edits go on.
+LATEST: Final = 2.0
+#: Seconds before another try, doubled with each failure up to the second.
+RETRY: Final = 1.0
+RETRY_AT_MOST: Final = 30.0
+
+#: Tries of a flush: edits can come while the file before them is written.
+_FLUSHES: Final = 4
+
+
+class Rewriter:
+    """
+    Bring files up to the committed version of their documents.
+
+    Args:
+        store: the files.
+        journal: keeps the records.
+        loop: of this process.
+        by_hand: called with the keeper of a file that somebody else has changed.
+        lock: held by the one process that writes files; None when there is only
+            one.
+        durable: sync what is written.
+    """
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        by_hand: Callable[[Keeper], None],
+        *,
+        lock: FileLock | None = None,
+        durable: bool = True,
+    ) -> None:
+        self._store = store
+        self._journal = journal
+        self._loop = loop
+        self._by_hand = by_hand
+        self._lock = lock
+        self._durable = durable
+        self._behind: dict[Keeper, str] = {}
+        #: Files that could not be written, since the start.
+        self.failures = 0
+
+    def schedule(self, keeper: Keeper) -> None:
+        """Write the file of ``keeper`` when it is time to."""
+        now = self._loop.time()
+        idle = now - keeper.edited_at >= QUIET and keeper not in self._behind
+        keeper.edited_at = now
+        if keeper not in self._behind:
+            self._behind[keeper] = ""
+            keeper.dirty_since = now
+        if keeper.rewriting is None and not keeper.failures:
+            due = min(now + QUIET, keeper.dirty_since + LATEST)
+            self._arm(keeper, 0.0 if idle else max(due - now, 0.0))
+
+    async def write(self, keeper: Keeper) -> None:
+        """Write the file of ``keeper`` now; a failure is tried again later."""
+        self._start(keeper)
+        if keeper.rewriting is not None:
+            await asyncio.wait([keeper.rewriting])
+
+    async def flush(self) -> None:
+        """Write everything that is behind, and wait for it."""
+        # What fails, and what another process has to write, is not waited for.
+        for _ in range(_FLUSHES):
+            tasks = []
+            for keeper in list(self._behind):
+                self._start(keeper)
+                if keeper.rewriting is not None:
+                    tasks.append(keeper.rewriting)
+            if not tasks:
+                return
+            await asyncio.wait(tasks)
+
+    async def close(self) -> None:
+        """Write what can be written, and stop trying."""
+        await self.flush()
+        for keeper, reason in self._behind.items():
+            self._disarm(keeper)
+            # Nothing is lost: the next start finds the journal ahead of the file.
+            logger.warning(
+                "%s is not written yet: %s", keeper.location.key, reason or "busy"
+            )
+        self._behind.clear()
+        if self._lock is not None:
+            self._lock.release()
+
+    def forget(self, keeper: Keeper) -> None:
+        """The file needs no writing any more."""
+        self._disarm(keeper)
+        self._behind.pop(keeper, None)
+        keeper.failures = 0
+
+    def health(self) -> Health:
+        """Return which file could not be written, if there is one."""
+        for keeper in self._behind:
+            if keeper.failures:
+                reason = self._behind[keeper]
+                return Health("degraded", f"{keeper.location.key}: {reason}")
+        return Health("ok")
+
+    def _arm(self, keeper: Keeper, seconds: float) -> None:
+        self._disarm(keeper)
+        if seconds:
+            keeper.timer = self._loop.call_later(seconds, self._start, keeper)
+        else:
+            self._start(keeper)
+
+    def _disarm(self, keeper: Keeper) -> None:
+        if keeper.timer is not None:
+            keeper.timer.cancel()
+            keeper.timer = None
+
+    def _start(self, keeper: Keeper) -> None:
+        self._disarm(keeper)
+        if keeper.rewriting is None and keeper.is_ahead:
+            keeper.rewriting = self._loop.create_task(self._rewrite(keeper))
+        elif not keeper.is_ahead:
+            self._behind.pop(keeper, None)
+
+    async def _rewrite(self, keeper: Keeper) -> None:
+        seconds = QUIET
+        try:
+            keeper.dirty_since = self._loop.time()
+            if await self._bring_up(keeper):
+                keeper.failures = 0
+        except (BeamfastError, OSError) as error:
+            self.failures += 1
+            keeper.failures += 1
+            seconds = min(RETRY * 2 ** (keeper.failures - 1), RETRY_AT_MOST)
+            self._behind[keeper] = str(error)
+            logger.warning("%s could not be written: %s", keeper.location.key, error)
+        finally:
+            keeper.rewriting = None
+        if keeper.is_ahead and keeper in self._behind:
+            self._arm(keeper, seconds)
+        else:
+            self._behind.pop(keeper, None)
+
+    async def _bring_up(self, keeper: Keeper) -> bool:
+        """Put the committed snapshot in the place of the file."""
+        location, version, document = keeper.location, keeper.version, keeper.document
+        if self._lock is not None:
+            # Another process may have written the file meanwhile.
+            keeper.records = tuple(await self._journal.files(location.key))
+        finding = examine(self._store, location, keeper.records)
+        if finding.record is None:
+            self._by_hand(keeper)
+            return False
+        if finding.record.version != version:
+            if self._lock is not None and not self._lock.acquire():
+                return False
+            kept = finding.record
+            if document is None:
+                record = record_of(version, None, None)
+                await self._record(keeper, (kept, record))
+                await asyncio.to_thread(self._remove, keeper)
+            else:
+                staged = await asyncio.to_thread(
+                    self._store.stage, location, document.source, durable=self._durable
+                )
+                try:
+                    record = record_of(version, document.source, staged.stamp)
+                    await self._record(keeper, (kept, record))
+                    # Once more, because an editor may have been at it meanwhile.
+                    if examine(self._store, location, (kept,)).record is None:
+                        self._by_hand(keeper)
+                        await asyncio.to_thread(staged.discard)
+                        return False
+                except BaseException:
+                    await asyncio.to_thread(staged.discard)
+                    raise
+                await asyncio.to_thread(staged.put)
+            await self._record(keeper, (record,))
+        if keeper.version == version:
+            self._settle(keeper)
+        return True
+
+    def _settle(self, keeper: Keeper) -> None:
+        """The file has the committed version."""
+        document, keeper.document, keeper.is_ahead = keeper.document, None, False
+        if document is None:
+            self._store.forget(keeper.location)
+            return
+        # The stamp that was recorded, not the one of now, which may be an editor's.
+        record = keeper.records[-1]
+        stamp = FileStamp(record.inode, record.size, record.mtime_ns, record.device)
+        self._store.put(keeper.location, document, stamp)
+
+    async def _record(self, keeper: Keeper, records: tuple[FileRecord, ...]) -> None:
+        await self._journal.set_files(keeper.location.key, records)
+        keeper.records = records
+
+    def _remove(self, keeper: Keeper) -> None:
+        try:
+            self._store.remove(keeper.location)
+        except DocumentNotFound:
+            logger.info("%s was removed already", keeper.location.key)
