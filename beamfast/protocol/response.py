@@ -41,7 +41,7 @@ class ResponseReader:
     """Reads bytes until the head of the final response is complete."""
 
     def __init__(self) -> None:
-        self._read = bytearray()
+        self._tail = b""
         self._size = 0
         self._is_complete = False
         self._raw: RawFields = []
@@ -58,16 +58,17 @@ class ResponseReader:
             ProtocolError: this is no HTTP response, or its head is too large.
         """
         while data:
-            # The end may have begun in the last read.
-            known = max(len(self._read) - len(_END) + 1, 0)
-            self._read += data
-            end = self._read.find(_END, known)
-            end = len(self._read) if end < 0 else end + len(_END)
-            fed = end - (len(self._read) - len(data))
+            # The end may have begun in the last read. An empty line in front of
+            # the response looks like one too, and is not.
+            seen = self._tail + data
+            end = seen.find(_END)
+            fed = len(data) if end < 0 else end + len(_END) - len(self._tail)
+            self._tail = seen[: len(self._tail) + fed][1 - len(_END) :]
             parser = self._parse(data[:fed])
+            data = data[fed:]
             if not self._is_complete:
-                return None
-            response, data = self._finish(parser), data[fed:]
+                continue
+            response = self._finish(parser)
             # 101 is final here; other interim responses are not (RFC 9110, 15.2).
             if response.status >= 200 or response.status == 101:
                 return response, data
@@ -102,7 +103,7 @@ class ResponseReader:
             Headers.from_raw(self._raw),
             parser.get_http_version(),
         )
-        self._read.clear()
+        self._tail = b""
         self._raw = []
         self._is_complete = False
         # It refers back to this object.

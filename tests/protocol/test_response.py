@@ -94,6 +94,18 @@ def test_head_is_bounded(data, step):
         read(data, step)
 
 
+@pytest.mark.parametrize("step", [None, 1, 3])
+def test_empty_lines_in_front_hide_nothing(step):
+    response, rest = read(b"\r\n\r\n\r\n" + HEAD + b"\r\n\x81\x02Hi", step)
+    assert (response.status, rest) == (101, b"\x81\x02Hi")
+
+
+@pytest.mark.parametrize("step", [None, 1, 1000])
+def test_empty_lines_without_end_are_refused(step):
+    with pytest.raises(ProtocolError, match="too large"):
+        read(b"\r\n" * 20_000, step)
+
+
 def test_reader_is_freed_without_the_collector_when_it_is_done():
     gc.disable()
     try:
