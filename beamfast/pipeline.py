@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
 
 from beamfast.commit.committer import Committer
@@ -28,6 +29,22 @@ METHODS: Final = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 OptionsT = TypeVar("OptionsT")
 
 
+@dataclass(slots=True)
+class Status:
+    """
+    How the process is doing, as far as plugins may know.
+
+    Attributes:
+        started: value of :func:`time.monotonic` at its start.
+        is_draining: no new connections are accepted, the open ones may end.
+        connections: how many are open.
+    """
+
+    started: float = field(default_factory=time.monotonic)
+    is_draining: Callable[[], bool] = lambda: False
+    connections: Callable[[], int] = lambda: 0
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """
@@ -39,6 +56,8 @@ class Context:
         hub: topics of this process.
         host_names: names the host answers to.
         allowed_origins: foreign origins that may connect and write.
+        server_name: what the host calls the server; empty for nothing.
+        status: of the process.
     """
 
     store: DocumentStore
@@ -46,6 +65,8 @@ class Context:
     hub: Hub
     host_names: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = ()
+    server_name: str = "beamfast"
+    status: Status = field(default_factory=Status)
 
 
 class Plugin(Generic[OptionsT]):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Sequence
+from functools import partial
 from pathlib import Path
 
 from beamfast.commit.committer import Committer
 from beamfast.commit.lock import FileLock
+from beamfast.connection.service import Service
 from beamfast.documents.store import DocumentStore
 from beamfast.http import WRITE_METHODS, Request, Response
 from beamfast.journal.file import FileJournal
@@ -63,6 +65,9 @@ class Host:
             hub,
             host_names=config.names,
             allowed_origins=config.allowed_origins,
+            server_name=(
+                "beamfast" if config.server_header is None else config.server_header
+            ),
         )
         plugins = [load_plugin(one) for one in config.plugins]
         self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)
@@ -72,6 +77,12 @@ class Host:
         self.store.remove_stale_files()
         self.committer.start()
         self.pipeline.start()
+
+    def follow(self, service: Service) -> None:
+        """Let the plugins know how the connections of the process are."""
+        status = self.pipeline.context.status
+        status.is_draining = lambda: service.is_draining
+        status.connections = partial(len, service.heartbeat)
 
     async def stop(self) -> None:
         """Finish the edits that wait, then stop the plugins."""

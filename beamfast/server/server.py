@@ -99,6 +99,7 @@ class Server:
             server=config.server_header or f"beamfast/{__version__}",
         )
         for host in hosts.hosts:
+            host.follow(service)
             host.start()
         server = await listen(listener, service)
         try:

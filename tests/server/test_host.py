@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from beamfast.connection.service import Service
 from beamfast.http import Headers, Request, Response
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import HostConfig, PluginConfig
@@ -141,3 +142,22 @@ async def test_a_host_has_its_own_server_header(make_hosts, header):
     hosts = make_hosts("*", server_header=header)
     response = await answer(hosts, request())
     assert response.headers["Server"] == header
+
+
+async def test_plugins_learn_how_the_process_is(make_hosts):
+    hosts = make_hosts("one.example")
+    context = hosts.hosts[0].pipeline.context
+    assert (context.status.is_draining(), context.status.connections()) == (False, 0)
+    loop = asyncio.get_running_loop()
+    service = Service(hosts.handle, loop, context.hub.registry)
+    hosts.hosts[0].follow(service)
+    service.is_draining = True
+    assert context.status.is_draining()
+    assert context.status.connections() == 0
+    service.heartbeat.close()
+
+
+async def test_plugins_learn_what_the_host_calls_the_server(make_hosts):
+    for header, name in [(None, "beamfast"), ("mine/1", "mine/1"), ("", "")]:
+        (host,) = make_hosts(f"{name or 'none'}.example", server_header=header).hosts
+        assert host.pipeline.context.server_name == name
