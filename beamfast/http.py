@@ -1,5 +1,5 @@
 """
-Requests, responses and headers as plain values; no parsing, no I/O.
+Requests and responses as plain values; no parsing, no I/O.
 
 Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 :class:`Request` is :mod:`beamfast.protocol.http11`.
@@ -7,142 +7,30 @@ Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 
 from __future__ import annotations
 
-import re
-from collections.abc import (
-    AsyncGenerator,
-    AsyncIterable,
-    Callable,
-    Iterable,
-    Iterator,
-)
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from beamfast.errors import TooLarge
+from beamfast.headers import Headers, RawFields
 
-#: Field names and values as they stand on the wire.
-RawFields = list[tuple[bytes, bytes]]
+__all__ = [
+    "READ_METHODS",
+    "WRITE_METHODS",
+    "BodySource",
+    "EventStream",
+    "Headers",
+    "RawFields",
+    "Request",
+    "Response",
+    "Upgrade",
+    "reason_phrase",
+]
 
 READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_METHODS: Final = frozenset({"PUT", "POST", "DELETE", "PATCH"})
-
-
-class Headers:
-    """
-    Header fields in order, found by case-insensitive name.
-
-    The raw pairs are kept; the index is built at the first look-up, because
-    most requests are answered after looking at two or three of them.
-    """
-
-    __slots__ = ("_index", "raw")
-
-    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self.raw: RawFields = []
-        self._index: dict[bytes, list[bytes]] | None = None
-        for name, value in fields:
-            self.add(name, value)
-
-    @classmethod
-    def from_raw(cls, raw: RawFields) -> Headers:
-        """Wrap pairs that a parser has already checked."""
-        headers = cls.__new__(cls)
-        headers.raw = raw
-        headers._index = None
-        return headers
-
-    def _values(self, name: str) -> list[bytes]:
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for key, value in self.raw:
-                index.setdefault(key.lower(), []).append(value)
-        return index.get(name.lower().encode("latin-1", "replace"), [])
-
-    def get(self, name: str, default: str | None = None) -> str | None:
-        """Return the first value of ``name``."""
-        values = self._values(name)
-        return values[0].decode("latin-1") if values else default
-
-    def get_all(self, name: str) -> list[str]:
-        """Return every value of ``name``, one per field line."""
-        return [value.decode("latin-1") for value in self._values(name)]
-
-    def tokens(self, name: str) -> list[str]:
-        """Return the members of a comma list, lower-cased, empty ones dropped."""
-        joined = ",".join(self.get_all(name))
-        return [item for part in joined.split(",") if (item := part.strip().lower())]
-
-    def weights(self, name: str) -> dict[str, float]:
-        """Return what a list prefers, each with its weight (RFC 9110, 12.4.2)."""
-        found: dict[str, float] = {}
-        for token in self.tokens(name):
-            value, _, parameters = "".join(token.split()).partition(";")
-            weight = _WEIGHT.search(f";{parameters};")
-            found[value] = float(weight[1]) if weight else float("q=" not in parameters)
-        return found
-
-    def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and bool(self._values(name))
-
-    def __getitem__(self, name: str) -> str:
-        value = self.get(name)
-        if value is None:
-            raise KeyError(name)
-        return value
-
-    def __iter__(self) -> Iterator[tuple[str, str]]:
-        for name, value in self.raw:
-            yield name.decode("latin-1"), value.decode("latin-1")
-
-    def __len__(self) -> int:
-        return len(self.raw)
-
-    def __repr__(self) -> str:
-        return f"Headers({list(self)!r})"
-
-    def add(self, name: str, value: str) -> None:
-        """
-        Append one field.
-
-        Raises:
-            ValueError: the name is no token, or the value could end the line.
-        """
-        if not name or not name.isascii() or not set(name.lower()) <= _TOKEN:
-            raise ValueError(f"not a header name: {name!r}")
-        if any(char in value for char in "\r\n\0"):
-            raise ValueError(f"line end or NUL in header {name}: {value!r}")
-        self.raw.append((name.encode("ascii"), value.encode("latin-1")))
-        self._index = None
-
-    def set(self, name: str, value: str) -> None:
-        """Replace every field of this name by one."""
-        self.remove(name)
-        self.add(name, value)
-
-    def update(self, fields: Headers) -> None:
-        """Replace the fields that ``fields`` has by those."""
-        names = {name.lower() for name, _ in fields.raw}
-        kept = [pair for pair in self.raw if pair[0].lower() not in names]
-        self.raw = kept + fields.raw
-        self._index = None
-
-    def add_token(self, name: str, token: str) -> None:
-        """Make ``token`` a member of a comma list, unless it or ``*`` is one."""
-        if not {token.lower(), "*"} & set(self.tokens(name)):
-            self.set(name, ", ".join([*self.get_all(name), token]))
-
-    def remove(self, name: str) -> None:
-        """Drop every field of this name; none is fine."""
-        key = name.lower().encode("latin-1", "replace")
-        self.raw = [pair for pair in self.raw if pair[0].lower() != key]
-        self._index = None
-
-
-_WEIGHT: Final = re.compile(r";q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?);")
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyz")
 
 
 class BodySource(Protocol):
@@ -242,7 +130,12 @@ class Request:
     @property
     def accepts_event_stream(self) -> bool:
         """True when ``Accept`` names ``text/event-stream``; ``*/*`` is not enough."""
-        return self.headers.weights("accept").get("text/event-stream", 0.0) > 0
+        headers = self.headers
+        # Few requests name it at all; only those are worth reading closely.
+        return (
+            any("event-stream" in value.lower() for value in headers.get_all("accept"))
+            and headers.weights("accept").get("text/event-stream", 0.0) > 0
+        )
 
     @property
     def is_https(self) -> bool:
@@ -254,9 +147,16 @@ class Request:
     def expects_continue(self) -> bool:
         """True when the client waits for 100 before it sends the body."""
         # HTTP/1.0 knows no interim responses (RFC 9110, 10.1.1).
-        return self.http_version != "1.0" and "100-continue" in self.headers.tokens(
-            "expect"
+        return (
+            "expect" in self.headers
+            and self.http_version != "1.0"
+            and "100-continue" in self.headers.tokens("expect")
         )
+
+    @property
+    def has_content(self) -> bool:
+        """True when a body follows the head, be it an empty one (RFC 9112, 6.3)."""
+        return "content-length" in self.headers or "transfer-encoding" in self.headers
 
     def attach(self, source: BodySource) -> None:
         """Say where the body comes from; whoever parsed the head does this once."""
@@ -366,7 +266,7 @@ class Response:
         body: bytes | str | AsyncIterable[bytes] = b"",
         *,
         content_type: str | None = None,
-        headers: Iterable[tuple[str, str]] = (),
+        headers: Headers | Iterable[tuple[str, str]] = (),
         stream: EventStream | None = None,
         upgrade: Upgrade | None = None,
         encoding: str | None = None,
@@ -376,7 +276,9 @@ class Response:
             content_type = content_type or "text/plain; charset=utf-8"
         self.status: int = status
         self.body: bytes | AsyncIterable[bytes] = body
-        self.headers: Headers = Headers(headers)
+        self.headers: Headers = (
+            headers.copy() if isinstance(headers, Headers) else Headers(headers)
+        )
         if content_type is not None:
             self.headers.set("Content-Type", content_type)
         self.stream: EventStream | None = stream

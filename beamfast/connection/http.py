@@ -2,9 +2,8 @@
 HTTP/1.1 connections: from bytes to requests, from responses to bytes.
 
 Reads with ``data_received``; one request is in work at a time and the followers
-of a pipeline wait. The application is called at the end of the head. Parsing is
-:mod:`beamfast.protocol.http11`; deadlines are kept by the heartbeat, so an idle
-connection owns no timer and no parser.
+of a pipeline wait. The application is called at the end of the head. Deadlines
+are kept by the heartbeat, so an idle connection owns no timer and no parser.
 """
 
 from __future__ import annotations
@@ -30,17 +29,14 @@ LINGER: Final = 2.0
 
 
 class HttpConnection(asyncio.Protocol):
-    """
-    One client's connection until it becomes a WebSocket or an event stream.
-
-    Args:
-        service: what all connections share.
-    """
+    """One client's connection until it becomes a WebSocket or an event stream."""
 
     __slots__ = (
         "_closing",
         "_current",
         "_feeding",
+        "_head_due",
+        "_is_secure",
         "_parser",
         "_peer",
         "_reading_paused",
@@ -68,9 +64,8 @@ class HttpConnection(asyncio.Protocol):
         self._working: asyncio.Task[None] | None = None
         self._refusal: RequestError | None = None
         self._upgrade: Response | None = None
-        self._feeding = False
-        self._reading_paused = False
-        self._closing = False
+        self._feeding = self._head_due = self._is_secure = False
+        self._reading_paused = self._closing = False
 
     # The transport's side.
 
@@ -78,6 +73,7 @@ class HttpConnection(asyncio.Protocol):
         """Start to wait for the first head."""
         self._transport = transport
         self._sender.attach(transport)
+        self._is_secure = transport.get_extra_info("ssl_object") is not None
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "-"
         self._watch(self.service.head_timeout)
@@ -91,7 +87,7 @@ class HttpConnection(asyncio.Protocol):
             parser = self._parser = RequestParser(
                 self._on_request, self._on_body, self._on_end, limits=service.limits
             )
-            self._watch(service.head_timeout)
+            self._head_due = True
         elif self._current is not None and not self._current.is_complete:
             self._watch(service.body_timeout)
         self._feeding = True
@@ -101,10 +97,9 @@ class HttpConnection(asyncio.Protocol):
             self._refuse(error)
         finally:
             self._feeding = False
-        exchange = self._current
         if self._upgrade is not None:
             self._open_websocket(self._upgrade)
-        elif exchange is None:
+        elif (exchange := self._current) is None:
             self._rest()
         elif exchange.is_discarded and not (exchange.keep_alive or self._closing):
             self._linger()
@@ -112,8 +107,8 @@ class HttpConnection(asyncio.Protocol):
     def eof_received(self) -> bool:
         """The client will send nothing more; an answer in work still goes out."""
         exchange = self._receiving()
-        has_halves = self._transport.get_extra_info("ssl_object") is None
-        if exchange is None or exchange.is_discarded or not has_halves:
+        # TLS has no half-closed connections.
+        if exchange is None or exchange.is_discarded or self._is_secure:
             self._closing = True
             self._sender.stop()
             return False
@@ -154,9 +149,10 @@ class HttpConnection(asyncio.Protocol):
         parser = self._parser
         assert parser is not None
         request.remote_addr = self._peer
-        request.is_secure = self._transport.get_extra_info("ssl_object") is not None
+        request.is_secure = self._is_secure
         request.started = time.monotonic()
         exchange = Exchange(self, request, keep_alive=parser.should_keep_alive)
+        exchange.is_complete = not request.has_content
         request.attach(exchange)
         # A client that asks and does not read gets no further answers.
         if self._current is None and not self._waiting and not self._sender.is_full:
@@ -258,11 +254,10 @@ class HttpConnection(asyncio.Protocol):
 
     def _finish(self, exchange: Exchange) -> None:
         """The answer is out: go on, or close without losing it."""
-        if exchange.is_complete:
-            if exchange.keep_alive:
-                self._next()
-            else:
-                self._close()
+        if exchange.is_complete and exchange.keep_alive:
+            self._next()
+        elif exchange.is_complete:
+            self._close()
         elif exchange.keep_alive or self._feeding:
             # The rest of the body may stand in the read that is being parsed.
             exchange.discard()
@@ -281,18 +276,23 @@ class HttpConnection(asyncio.Protocol):
             self._answer_refusal(self._refusal)
         else:
             self._waiting = None
-            # The first part of another head may be here already.
-            self._watch(self.service.head_timeout)
+            self._head_due = True
             if not self._feeding:
                 self._rest()
-        self.flow_changed()
+        if self._reading_paused:
+            self.flow_changed()
 
     def _rest(self) -> None:
-        """Drop the parser between requests: 0.8 KiB that a new one costs nothing."""
+        """Wait for the next head, of which the first part may be here already."""
         parser = self._parser
-        if parser is not None and parser.at_boundary and not self._waiting:
-            self._parser = None
+        if parser is None or self._waiting:
+            return
+        if parser.at_boundary:
+            self._parser = None  # 0.8 KiB, and a new one costs nothing
             self._watch(self.service.idle_timeout)
+        elif self._head_due:
+            self._head_due = False  # the bytes that follow move it no more
+            self._watch(self.service.head_timeout)
 
     # Ways out.
 

@@ -29,32 +29,29 @@ def head(
     Args:
         service: names the server, knows the date.
         exchange: that is answered; says whether the connection stays open.
-        response: gets the missing fields.
+        response: what a plugin decided.
         length: of the body in bytes, None when it is not known or there is none.
     """
-    headers = response.headers
-    status = response.status
+    headers, status = response.headers, response.status
+    if status != 101:
+        if not exchange.keep_alive:
+            headers.set("Connection", "close")
+        elif exchange.http_version == "1.0":
+            headers.set("Connection", "keep-alive")
+    more = b"" if "date" in headers else service.date_line()
+    if "server" not in headers:
+        more += service.server_line
+    elif not headers["server"]:
+        # A host whose header is configured empty does not say what it is.
+        headers.remove("Server")
     # 101, 204 and 304 have no body to measure (RFC 9110, 8.6).
     if (
         length is not None
         and status not in (101, 204, 304)
         and "content-length" not in headers
     ):
-        headers.add("Content-Length", str(length))
-    if "date" not in headers:
-        headers.add("Date", service.date())
-    server = headers.get("server")
-    if server is None and service.server:
-        headers.add("Server", service.server)
-    elif server == "":
-        # A host whose header is configured empty does not say what it is.
-        headers.remove("Server")
-    if status != 101:
-        if not exchange.keep_alive:
-            headers.set("Connection", "close")
-        elif exchange.http_version == "1.0":
-            headers.set("Connection", "keep-alive")
-    return response_head(status, headers)
+        more += b"Content-Length: %d\r\n" % length
+    return response_head(status, headers, more=more)
 
 
 def is_bare(exchange: Exchange, response: Response) -> bool:

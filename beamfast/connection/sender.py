@@ -103,6 +103,10 @@ class Sender:
                     self._transport.write(piece)
                     if self._drained is not None:
                         await self._drained
+                    elif self._transport.is_closing():
+                        # It drops what is written and never fills; whoever would
+                        # stop this task needs the loop that it holds.
+                        return
         except Exception:
             # The status is out already: a cut body is the only honest answer.
             logger.exception("the body for %s broke off", exchange.target)

@@ -9,7 +9,7 @@ from email.utils import formatdate
 
 from beamfast._fanout import TopicRegistry
 from beamfast.connection.heartbeat import Heartbeat
-from beamfast.http import Request, Response
+from beamfast.http import Headers, Request, Response
 from beamfast.protocol.http11 import Limits
 
 #: What the server does with a request; never raises.
@@ -47,19 +47,19 @@ class Service:
         self.loop = loop
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
-        self.server = server
+        self.server_line: bytes = Headers([("Server", server)] if server else ()).lines
         self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout
         self.is_draining = False
         self._second = 0
-        self._date = ""
+        self._date_line = b""
 
-    def date(self) -> str:
+    def date_line(self) -> bytes:
         """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self._date = formatdate(second, usegmt=True)
-        return self._date
+            self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        return self._date_line

@@ -13,6 +13,7 @@ import enum
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from httptools import (
@@ -377,17 +378,21 @@ class RequestParser:
         return rest
 
 
-def response_head(status: int, headers: Headers, *, phrase: str | None = None) -> bytes:
+def response_head(
+    status: int, headers: Headers, *, phrase: str | None = None, more: bytes = b""
+) -> bytes:
     """
-    Return status line and fields with the empty line after them.
+    Return status line and fields, ``more`` lines of them, and the empty line.
 
-    The version is that of the server, whatever the client spoke (RFC 9110,
-    6.2). ``Date``, ``Server`` and the framing fields are the caller's.
+    The version is that of the server, whatever the client spoke (RFC 9110, 6.2).
     """
+    return b"%b%b%b\r\n" % (_status_line(status, phrase), headers.lines, more)
+
+
+@lru_cache(128)
+def _status_line(status: int, phrase: str | None) -> bytes:
     words = reason_phrase(status) if phrase is None else phrase
-    lines = [b"HTTP/1.1 %d %s" % (status, words.encode("ascii"))]
-    lines += [b"%s: %s" % field for field in headers.raw]
-    return b"\r\n".join([*lines, b"\r\n"])
+    return b"HTTP/1.1 %d %s\r\n" % (status, words.encode("ascii"))
 
 
 def chunk(data: bytes) -> bytes:

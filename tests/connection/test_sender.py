@@ -23,6 +23,9 @@ class Output:
     def abort(self):
         self.aborted = True
 
+    def is_closing(self):
+        return self.aborted
+
 
 class Producer:
     """A body that is told when to go on, and that knows whether it was closed."""
@@ -162,6 +165,21 @@ async def test_stopping_closes_a_body_that_waits_for_something_else(
     assert closed == [True]
     assert sent == []
     assert tasks() == 0
+
+
+async def test_a_body_ends_when_the_transport_drops_it(sender, output, sent):
+    pieces = 0
+
+    async def body():
+        nonlocal pieces
+        while True:
+            pieces += 1
+            yield b"piece"
+            output.abort()
+
+    sender.send(make(), Response(200, body()), sent.append)
+    await settle()
+    assert (pieces, sent) == (2, [])
 
 
 async def test_stopping_when_nothing_is_sent_is_fine(sender):

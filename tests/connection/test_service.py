@@ -37,18 +37,18 @@ async def test_limits_and_times_can_be_given():
     )
     times = (service.head_timeout, service.body_timeout, service.idle_timeout)
     assert times == (1, 2, 3)
-    assert (service.server, service.limits.fields) == ("test", 3)
+    assert (service.server_line, service.limits.fields) == (b"Server: test\r\n", 3)
 
 
 async def test_the_date_is_an_http_date(service, monkeypatch):
     monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
-    assert service.date() == "Sun, 06 Nov 1994 08:49:37 GMT"
+    assert service.date_line() == b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 
 async def test_the_date_is_formatted_once_a_second(service, monkeypatch):
     monkeypatch.setattr(module.time, "time", lambda: 784111777.1)
-    first = service.date()
+    first = service.date_line()
     monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
-    assert service.date() is first
+    assert service.date_line() is first
     monkeypatch.setattr(module.time, "time", lambda: 784111778.0)
-    assert parsedate_to_datetime(service.date()).second == 38
+    assert parsedate_to_datetime(service.date_line()[6:].decode()).second == 38

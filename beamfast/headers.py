@@ -1,0 +1,166 @@
+"""
+Header fields: in order as they stand on the wire, found by name.
+
+Standard: HTTP Semantics, RFC 9110, section 5. What a field means is known to
+those who use it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
+from typing import Final
+
+#: Field names and values as they stand on the wire.
+RawFields = list[tuple[bytes, bytes]]
+
+_WEIGHT: Final = re.compile(r";q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?);")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+
+
+class Headers:
+    """
+    Header fields in order, found by case-insensitive name.
+
+    The raw pairs are kept; the index is built at the first look-up, because
+    most requests are answered after looking at two or three of them.
+
+    Attributes:
+        raw: the pairs; a change puts another list in its place, so that copies
+            may share it.
+    """
+
+    __slots__ = ("_index", "_lines", "raw")
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        self.raw: RawFields = [_field(name, value) for name, value in fields]
+        self._index: dict[bytes, list[bytes]] | None = None
+        self._lines: bytes | None = None
+
+    @classmethod
+    def from_raw(cls, raw: RawFields) -> Headers:
+        """Wrap pairs that a parser has already checked."""
+        headers = cls.__new__(cls)
+        headers._put(raw)
+        return headers
+
+    def copy(self) -> Headers:
+        """Return the same fields; what is worked out about them is shared."""
+        headers = Headers.__new__(Headers)
+        headers.raw = self.raw
+        headers._index = self.index
+        headers._lines = self.lines
+        return headers
+
+    @property
+    def lines(self) -> bytes:
+        """All fields as the wire has them, each with its line end."""
+        if self._lines is None:
+            self._lines = b"".join([b"%s: %s\r\n" % field for field in self.raw])
+        return self._lines
+
+    @property
+    def index(self) -> dict[bytes, list[bytes]]:
+        """The values by names in lower case."""
+        index = self._index
+        if index is None:
+            index = self._index = {}
+            for key, value in self.raw:
+                index.setdefault(key.lower(), []).append(value)
+        return index
+
+    def get(self, name: str, default: str | None = None) -> str | None:
+        """Return the first value of ``name``."""
+        values = self.index.get(_key(name))
+        return values[0].decode("latin-1") if values else default
+
+    def get_all(self, name: str) -> list[str]:
+        """Return every value of ``name``, one per field line."""
+        return [value.decode("latin-1") for value in self.index.get(_key(name), ())]
+
+    def tokens(self, name: str) -> list[str]:
+        """Return the members of a comma list, lower-cased, empty ones dropped."""
+        joined = ",".join(self.get_all(name))
+        return [item for part in joined.split(",") if (item := part.strip().lower())]
+
+    def weights(self, name: str) -> dict[str, float]:
+        """Return what a list prefers, each with its weight (RFC 9110, 12.4.2)."""
+        found: dict[str, float] = {}
+        for token in self.tokens(name):
+            value, _, parameters = "".join(token.split()).partition(";")
+            weight = _WEIGHT.search(f";{parameters};")
+            found[value] = float(weight[1]) if weight else float("q=" not in parameters)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and _key(name) in self.index
+
+    def __getitem__(self, name: str) -> str:
+        value = self.get(name)
+        if value is None:
+            raise KeyError(name)
+        return value
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        for name, value in self.raw:
+            yield name.decode("latin-1"), value.decode("latin-1")
+
+    def __len__(self) -> int:
+        return len(self.raw)
+
+    def __repr__(self) -> str:
+        return f"Headers({list(self)!r})"
+
+    def add(self, name: str, value: str) -> None:
+        """
+        Append one field.
+
+        Raises:
+            ValueError: the name is no token, or the value could end the line.
+        """
+        self._put([*self.raw, _field(name, value)])
+
+    def set(self, name: str, value: str) -> None:
+        """Replace every field of this name by one."""
+        self.remove(name)
+        self.add(name, value)
+
+    def update(self, fields: Headers) -> None:
+        """Replace the fields that ``fields`` has by those."""
+        kept = [pair for pair in self.raw if pair[0].lower() not in fields.index]
+        self._put(kept + fields.raw)
+
+    def add_token(self, name: str, token: str) -> None:
+        """Make ``token`` a member of a comma list, unless it or ``*`` is one."""
+        if not {token.lower(), "*"} & set(self.tokens(name)):
+            self.set(name, ", ".join([*self.get_all(name), token]))
+
+    def remove(self, name: str) -> None:
+        """Drop every field of this name; none is fine."""
+        key = _key(name)
+        self._put([pair for pair in self.raw if pair[0].lower() != key])
+
+    def _put(self, raw: RawFields) -> None:
+        self.raw = raw
+        self._index = self._lines = None
+
+
+# Names come from a few literals in the code, again and again.
+@lru_cache(256)
+def _key(name: str) -> bytes:
+    return name.lower().encode("latin-1", "replace")
+
+
+@lru_cache(256)
+def _checked_name(name: str) -> bytes:
+    if not _TOKEN.fullmatch(name):
+        raise ValueError(f"not a header name: {name!r}")
+    return name.encode("ascii")
+
+
+def _field(name: str, value: str) -> tuple[bytes, bytes]:
+    """Return one field for the wire; ValueError if it could end its line."""
+    if "\r" in value or "\n" in value or "\0" in value:
+        raise ValueError(f"line end or NUL in header {name}: {value!r}")
+    return _checked_name(name), value.encode("latin-1")
