@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import sys
-import tempfile
-import webbrowser
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from beamfast import __version__
 from beamfast.errors import ConfigError
 from beamfast.server.config import DEFAULT_ADDRESS, DEFAULT_PORT, ServerConfig
-from beamfast.server.html_config import load_config
-from beamfast.server.server import Server
+from beamfast.server.logs import log_to_terminal
+from beamfast.server.worker import Supervisor, read_config
+
+if TYPE_CHECKING:
+    from beamfast.server.server import Server
 
 #: Exit codes beside 0 (done) and 2 (usage or configuration).
 FAILURE: Final = 1
@@ -66,6 +65,12 @@ def main() -> None:
     help=f"TCP port; 0 takes any free one.  [default: {DEFAULT_PORT}]",
 )
 @click.option(
+    "--workers",
+    envvar="BEAMFAST_WORKERS",
+    type=click.IntRange(0, 64),
+    help="Processes that serve; 0 serves without a supervisor.  [default: 1]",
+)
+@click.option(
     "--allow-anonymous-writes",
     is_flag=True,
     help="Let everybody who reaches a public address edit.",
@@ -81,6 +86,7 @@ def serve(
     path: Path | None,
     bind: str | None,
     port: int | None,
+    workers: int | None,
     *,
     allow_anonymous_writes: bool,
     open_browser: bool | None,
@@ -97,29 +103,35 @@ def serve(
       beamfast ./site
       beamfast serve ./site --port 8080 --verbose
     """  # noqa: D301 - \b keeps click from filling the examples
-    _log(verbose=verbose or path is None)
+    tells = verbose or path is None
+    log_to_terminal(verbose=tells)
     with ExitStack() as stack:
         is_demo = path is None
         if path is None:
             path = _demo_folder(stack)
-        try:
-            config = _config(path, bind, port, anonymous=allow_anonymous_writes)
-            server = Server(config)
-        except ConfigError as error:
-            _fail(str(error), 2)
-        try:
-            server.bind()
-        except OSError as error:
-            _fail_to_bind(config.address, config.port, error)
         if open_browser is None:
             open_browser = is_demo and sys.stdout.isatty()
 
         def ready(url: str) -> None:
             _announce(path, url, is_demo=is_demo, verbose=verbose)
             if open_browser:
+                import webbrowser  # noqa: PLC0415 - seldom needed
+
                 webbrowser.open(url)
 
-        server.run(ready)
+        try:
+            config = _config(
+                path, bind, port, workers, anonymous=allow_anonymous_writes
+            )
+            server = _server(config, verbose=tells)
+            try:
+                server.bind()
+            except OSError as error:
+                _fail_to_bind(config.address, config.port, error)
+            code = server.run(ready)
+        except ConfigError as error:
+            _fail(str(error), 2)
+    sys.exit(code)
 
 
 @main.command()
@@ -127,7 +139,7 @@ def serve(
 def check(path: Path) -> None:
     """Check the configuration file PATH: every mistake, with its line."""
     try:
-        config = load_config(path)
+        config = read_config(path)
         config.check()
     except ConfigError as error:
         _fail(str(error), 2)
@@ -136,20 +148,39 @@ def check(path: Path) -> None:
 
 
 def _config(
-    path: Path, bind: str | None, port: int | None, *, anonymous: bool
+    path: Path,
+    bind: str | None,
+    port: int | None,
+    workers: int | None,
+    *,
+    anonymous: bool,
 ) -> ServerConfig:
     """Return what to serve: PATH, changed by what the command line says."""
-    config = load_config(path) if path.is_file() else ServerConfig.for_folder(path)
+    config = read_config(path) if path.is_file() else ServerConfig.for_folder(path)
     return replace(
         config,
         address=config.address if bind is None else bind,
         port=config.port if port is None else port,
+        workers=config.workers if workers is None else workers,
         allow_anonymous_writes=anonymous,
     )
 
 
+def _server(config: ServerConfig, *, verbose: bool) -> Server | Supervisor:
+    """Return what serves ``config``: this process, or workers under it."""
+    if config.workers:
+        return Supervisor(config, verbose=verbose)
+    # Loads everything that a worker needs, and the supervisor has to stay small.
+    from beamfast.server.server import Server  # noqa: PLC0415 - for the reason above
+
+    return Server(config)
+
+
 def _demo_folder(stack: ExitStack) -> Path:
     """Return a temporary folder with the demo page; it goes with the process."""
+    import tempfile  # noqa: PLC0415 - for the demo only
+    from importlib import resources  # noqa: PLC0415 - for the demo only
+
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="beamfast-")))
     page = resources.files("beamfast.static").joinpath("demo.html")
     (folder / "index.html").write_bytes(page.read_bytes())
@@ -192,12 +223,3 @@ def _fail_to_bind(bind: str, port: int, error: OSError) -> None:
 def _fail(text: str, code: int) -> Any:
     click.echo(f"beamfast: {text}", err=True)
     sys.exit(code)
-
-
-def _log(*, verbose: bool) -> None:
-    """Send log lines to the terminal: what happens, or only what is wrong."""
-    handler = logging.StreamHandler(sys.stdout if verbose else sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    logger = logging.getLogger("beamfast")
-    logger.handlers[:] = [handler]
-    logger.setLevel(logging.INFO if verbose else logging.WARNING)

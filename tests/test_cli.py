@@ -51,7 +51,7 @@ def test_a_listener_that_fails_says_what_to_do(
     def fail(self):
         raise OSError(number, "no")
 
-    monkeypatch.setattr(cli.Server, "bind", fail)
+    monkeypatch.setattr(cli.Supervisor, "bind", fail)
     result = run(str(tmp_path), "--port", "80")
     assert result.exit_code == code
     assert hint in result.output

@@ -7,7 +7,7 @@ import socket
 
 from beamfast.connection.http import HttpConnection
 from beamfast.connection.service import Service
-from beamfast.server.worker import BACKLOG
+from beamfast.server.binding import BACKLOG
 
 
 async def listen(listener: socket.socket, service: Service) -> asyncio.Server:
@@ -22,11 +22,3 @@ async def listen(listener: socket.socket, service: Service) -> asyncio.Server:
     return await loop.create_server(
         lambda: HttpConnection(service), sock=listener, backlog=BACKLOG
     )
-
-
-def url_of(listener: socket.socket) -> str:
-    """Return the URL that a browser on this machine can open."""
-    host, port, *_ = listener.getsockname()
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-        host = "127.0.0.1"
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"

@@ -7,18 +7,20 @@ import logging
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import uvloop
 
 from beamfast import __version__
 from beamfast.connection.service import Service
 from beamfast.documents.allocator import tune_allocator
+from beamfast.pubsub.bus import Bus
 from beamfast.pubsub.hub import Hub
+from beamfast.server.binding import bind_tcp, url_of
 from beamfast.server.config import ServerConfig
 from beamfast.server.host import Host, Hosts
-from beamfast.server.listener import listen, url_of
+from beamfast.server.listener import listen
 from beamfast.server.plugin_types import load_plugin
-from beamfast.server.worker import bind_tcp
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
 
@@ -29,19 +31,29 @@ class Server:
 
     Args:
         config: what to serve; checked here.
+        listener: bound and listening; own ones are bound without it.
+        shared: folder of what the workers share, if there are others.
 
     Raises:
         ConfigError: the configuration is unsafe or names what does not exist.
     """
 
-    def __init__(self, config: ServerConfig) -> None:
+    def __init__(
+        self,
+        config: ServerConfig,
+        *,
+        listener: socket.socket | None = None,
+        shared: Path | None = None,
+    ) -> None:
         config.check()
         for host in config.hosts:
             for plugin in host.plugins:
                 load_plugin(plugin)
         self.config = config
-        self._listener: socket.socket | None = None
-        self._stopping: asyncio.Event | None = None
+        self._listener = listener
+        self._shared = shared
+        self._draining = asyncio.Event()
+        self._cut = asyncio.Event()
 
     def bind(self) -> str:
         """
@@ -54,42 +66,55 @@ class Server:
             self._listener = bind_tcp(self.config.address, self.config.port)
         return url_of(self._listener)
 
-    def run(self, on_ready: Callable[[str], None] | None = None) -> None:
+    def run(self, on_ready: Callable[[str], None] | None = None) -> int:
         """
         Serve until SIGINT or SIGTERM; a second signal cuts what is still open.
 
         Args:
             on_ready: called with the URL once connections are accepted.
+
+        Returns:
+            the exit code.
         """
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self.serve(on_ready, handle_signals=True))
+        return 0
 
     async def serve(
         self,
         on_ready: Callable[[str], None] | None = None,
         *,
+        bus: Bus | None = None,
         handle_signals: bool = False,
     ) -> None:
         """
-        Serve on the running loop until :meth:`stop` is called.
+        Serve on the running loop until told to stop or drain.
 
         Args:
             on_ready: called with the URL once connections are accepted.
+            bus: to the other workers, if there are any; closed at the end.
             handle_signals: stop at SIGINT and SIGTERM.
         """
         url = self.bind()
-        listener = self._listener
-        assert listener is not None
         tune_allocator()
         loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
         if handle_signals:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
+        hub = Hub(loop, bus=bus)
+        try:
+            await self._serve(hub, on_ready, url)
+        finally:
+            await hub.bus.close()
+            self._close_listener()
+
+    async def _serve(
+        self, hub: Hub, on_ready: Callable[[str], None] | None, url: str
+    ) -> None:
         config = self.config
-        hub = Hub(loop)
+        loop = asyncio.get_running_loop()
         hosts = Hosts(
-            [Host(one, hub, loop) for one in config.hosts],
+            [Host(one, hub, loop, shared=self._shared) for one in config.hosts],
             is_loopback=config.is_loopback,
         )
         service = Service(
@@ -101,12 +126,12 @@ class Server:
         for host in hosts.hosts:
             host.follow(service)
             host.start()
-        server = await listen(listener, service)
+        assert self._listener is not None
+        server = await listen(self._listener, service)
         try:
             if on_ready is not None:
                 on_ready(url)
-            await self._stopping.wait()
-            self._stopping.clear()
+            await self._draining.wait()
             logger.info("stopping")
             server.close()
             await self._drain(service)
@@ -115,13 +140,26 @@ class Server:
             for host in hosts.hosts:
                 await host.stop()
             service.heartbeat.close()
-            listener.close()
+
+    def _close_listener(self) -> None:
+        if self._listener is not None:
+            self._listener.close()
             self._listener = None
 
     def stop(self) -> None:
-        """Begin to stop; a second call stops waiting for open connections."""
-        if self._stopping is not None:
-            self._stopping.set()
+        """Begin to stop; a second call cuts what is still open."""
+        if self._draining.is_set():
+            self.cut()
+        self.drain()
+
+    def drain(self) -> None:
+        """Accept no more and let what is open end; again means the same."""
+        self._draining.set()
+
+    def cut(self) -> None:
+        """Drain without waiting for what is open."""
+        self._draining.set()
+        self._cut.set()
 
     async def _drain(self, service: Service) -> None:
         """Let requests finish, say goodbye to streams, cut what stays."""
@@ -130,9 +168,8 @@ class Server:
             connection.drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.config.drain
-        assert self._stopping is not None
         while len(service.heartbeat) and loop.time() < deadline:
-            if self._stopping.is_set():
+            if self._cut.is_set():
                 break
             await asyncio.sleep(0.02)
         for connection in service.heartbeat.connections():

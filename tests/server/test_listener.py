@@ -2,13 +2,11 @@
 
 import asyncio
 
-import pytest
-
 from beamfast.connection.service import Service
 from beamfast.http import Response
 from beamfast.pubsub.hub import Hub
-from beamfast.server.listener import listen, url_of
-from beamfast.server.worker import bind_tcp
+from beamfast.server.binding import bind_tcp
+from beamfast.server.listener import listen
 
 
 async def test_what_connects_is_served():
@@ -23,24 +21,3 @@ async def test_what_connects_is_served():
         await writer.wait_closed()
         server.close()
     service.heartbeat.close()
-
-
-class Bound:
-    def __init__(self, *place):
-        self.place = place
-
-    def getsockname(self):
-        return self.place
-
-
-@pytest.mark.parametrize(
-    ("place", "url"),
-    [
-        (("127.0.0.1", 80), "http://127.0.0.1:80/"),
-        (("0.0.0.0", 80), "http://127.0.0.1:80/"),
-        (("::1", 80, 0, 0), "http://[::1]:80/"),
-        (("::", 80, 0, 0), "http://127.0.0.1:80/"),
-    ],
-)
-def test_the_url_is_one_that_a_browser_can_open(place, url):
-    assert url_of(Bound(*place)) == url

@@ -1,0 +1,157 @@
+"""
+The control socket between the supervisor and one worker.
+
+Both ends write lines. The first one from the supervisor is the assignment, in
+JSON; then single words follow: ``drain`` and ``cut`` down, ``ready`` and
+``heartbeat`` up. The end of the stream means that the other process is gone.
+Standard library only, because the supervisor uses it.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
+
+READY: Final = "ready"
+HEARTBEAT: Final = "heartbeat"
+DRAIN: Final = "drain"
+CUT: Final = "cut"
+
+#: Seconds between two heartbeats of a worker.
+HEARTBEAT_INTERVAL: Final = 1.0
+#: Seconds that an assignment may take through the socket.
+ASSIGNMENT_TIMEOUT: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """
+    What one worker shall do.
+
+    Attributes:
+        config: what to serve.
+        slot: of this worker, from 0.
+        workers: how many there are.
+        listener: descriptor of its listening socket.
+        shared: folder of what the workers share; None for a single one.
+        verbose: say what happens.
+    """
+
+    config: ServerConfig
+    slot: int
+    workers: int
+    listener: int
+    shared: Path | None = None
+    verbose: bool = False
+
+    def to_json(self) -> str:
+        """Return the assignment as one line."""
+        return json.dumps(asdict(self), default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what :meth:`to_json` wrote."""
+        values = json.loads(text)
+        config = _read_config(values.pop("config"))
+        shared = values.pop("shared")
+        return cls(config, shared=None if shared is None else Path(shared), **values)
+
+
+def config_to_json(config: ServerConfig) -> str:
+    """Return a configuration as one line."""
+    return json.dumps(asdict(config), default=str)
+
+
+def config_from_json(text: str) -> ServerConfig:
+    """Read what :func:`config_to_json` wrote."""
+    return _read_config(json.loads(text))
+
+
+def _read_config(values: dict[str, Any]) -> ServerConfig:
+    hosts = tuple(_read_host(host) for host in values.pop("hosts"))
+    return ServerConfig(hosts, **_with_tuples(values))
+
+
+def _read_host(values: dict[str, Any]) -> HostConfig:
+    plugins = tuple(
+        PluginConfig(plugin["name"], _with_tuples(plugin["options"]))
+        for plugin in values.pop("plugins")
+    )
+    root = Path(values.pop("root"))
+    return HostConfig(root, plugins=plugins, **_with_tuples(values))
+
+
+def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:
+    """JSON has lists only; what is configured is never one, since it is frozen."""
+    return {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+    }
+
+
+class Control:
+    """
+    One end of a control socket.
+
+    Args:
+        stream: connected; owned from now on.
+    """
+
+    def __init__(self, stream: socket.socket) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def fileno(self) -> int:
+        """Return the descriptor, for selectors and event loops."""
+        return self._stream.fileno()
+
+    def close(self) -> None:
+        """Close this end."""
+        self._stream.close()
+
+    def assign(self, assignment: Assignment) -> bool:
+        """Send a worker its assignment; False when it is gone already."""
+        self._stream.settimeout(ASSIGNMENT_TIMEOUT)
+        try:
+            self._stream.sendall(assignment.to_json().encode() + b"\n")
+        except OSError:
+            return False
+        self._stream.setblocking(False)
+        return True
+
+    def assignment(self) -> Assignment | None:
+        """Wait for the assignment; None when the supervisor is gone."""
+        self._stream.settimeout(ASSIGNMENT_TIMEOUT)
+        while b"\n" not in self._rest:
+            if not (data := self._stream.recv(2**16)):
+                return None
+            self._rest += data
+        self._stream.setblocking(False)
+        line, _, self._rest = self._rest.partition(b"\n")
+        return Assignment.from_json(line.decode())
+
+    def send(self, word: str) -> None:
+        """Send one word; nobody waits for an end that does not read."""
+        try:
+            self._stream.send(word.encode() + b"\n")
+        except OSError:
+            # Full, or gone: then the end of the stream is the news.
+            return
+
+    def receive(self) -> list[str] | None:
+        """Return the words that have arrived; None at the end of the stream."""
+        try:
+            data = self._stream.recv(2**16)
+        except BlockingIOError:
+            data = None
+        except OSError:
+            return None
+        if data == b"":
+            return None
+        *lines, self._rest = (self._rest + (data or b"")).split(b"\n")
+        return [line.decode() for line in lines]
