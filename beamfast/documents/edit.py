@@ -1,5 +1,5 @@
 """
-Edits: one element of a document replaced, appended to, or deleted.
+Edits: one element of a document replaced, removed, or given other content.
 
 An edit changes the bytes of the selected element and no others. It is applied to
 the tree as a DOM operation first; :mod:`beamfast.documents.ladder` then finds the
@@ -19,6 +19,7 @@ from typing import Final
 from turbohtml import Element, Node
 
 from beamfast.documents.document import Document
+from beamfast.documents.fragment import Told, tell_whole
 from beamfast.documents.ladder import (
     Attempt,
     Level,
@@ -26,18 +27,47 @@ from beamfast.documents.ladder import (
     is_frame,
     moved_place,
 )
-from beamfast.documents.plan import plan_append, plan_delete, plan_replace
+from beamfast.documents.placement import (
+    plan_after,
+    plan_append,
+    plan_before,
+    plan_inner,
+    plan_prepend,
+    plan_text,
+)
+from beamfast.documents.plan import plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
+from beamfast.documents.spans import doctype_text
 from beamfast.entry import Splice, Version
 from beamfast.errors import NoElementMatched
 
 
 class Kind(enum.Enum):
-    """What happens to the selected element."""
+    """What happens to the selected element, or where content goes."""
 
     REPLACE = "replace"
-    APPEND = "append"
     DELETE = "delete"
+    BEFORE = "before"
+    PREPEND = "prepend"
+    APPEND = "append"
+    AFTER = "after"
+    INNER = "inner"
+    TEXT = "text"
+
+    @property
+    def told_as(self) -> str:
+        """
+        The method in what viewers are told.
+
+        A StreamItem knows three: what is neither a removal nor an appending is
+        the element anew, with whatever came beside it.
+        """
+        return {Kind.DELETE: "DELETE", Kind.APPEND: "POST"}.get(self, "PUT")
+
+    @property
+    def only_adds(self) -> bool:
+        """True when all that was there before stays."""
+        return self in (Kind.BEFORE, Kind.PREPEND, Kind.APPEND, Kind.AFTER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +78,8 @@ class Operation:
     Attributes:
         kind: what to do.
         selector: with which element.
-        content: HTML as UTF-8; replacing with nothing removes the element.
+        content: HTML, or plain text for ``TEXT``, as UTF-8; replacing with nothing
+            removes the element.
         template_scope: the selector also enters ``template`` elements.
     """
 
@@ -67,15 +98,16 @@ class Edit:
         level: how wide the rewrite had to be.
         splices: byte operations that lead from the old file to ``source``.
         source: the new file.
-        content: what viewers get: the fragment, balanced; for a deletion, and
-            only there, the element that was removed.
+        content: what viewers get, balanced: what the element was replaced with,
+            what was appended to it, the element that was removed; in all other
+            cases the element as it is now, with what was put beside it.
         wrapper: element that carries ``content`` in a StreamItem.
         attributes: of the new ``html``, ``head`` or ``body``, when one was replaced.
         position: child indexes of the first new node, in the new tree; of the
-            element that was replaced or deleted, in the old one.
+            first element that went, in the old one.
         count: how many nodes of the new tree, from ``position`` on, are new. Text
             that joined the text before it is not counted.
-        result: bytes that now stand in the place of the element, or were appended.
+        result: bytes that were put into the file, however wide the rewrite.
         matched: the filters that concern this edit.
     """
 
@@ -111,7 +143,8 @@ def apply(
 
     Raises:
         NoElementMatched: the selector matches nothing.
-        EditConflict: ``html``, ``head`` or ``body`` cannot be removed.
+        EditConflict: ``html``, ``head`` or ``body`` cannot be removed, and nothing
+            can stand beside them.
         EditRefused: it cannot be represented, or the document cannot be edited.
     """
     targets = document.select(
@@ -127,6 +160,9 @@ def apply(
     count = plan.perform()
     attempt = Attempt(document, expected, plan.position, plan.root_tags)
     rewrite = attempt.climb(plan.ranges, plan.writings)
+    told = Told(plan.content, plan.wrapper, plan.attributes)
+    if plan.whole is not None:
+        told = tell_whole(plan.whole, doctype_text(document.text.text))
     position = plan.position
     if watched.waiting or not rewrite.is_exact:
         place = _place(rewrite, expected, plan.position, count)
@@ -138,9 +174,9 @@ def apply(
         level=rewrite.level,
         splices=rewrite.splices,
         source=rewrite.document.source,
-        content=plan.content,
-        wrapper=plan.wrapper,
-        attributes=plan.attributes,
+        content=told.content,
+        wrapper=told.wrapper,
+        attributes=told.attributes,
         position=position,
         count=count,
         result=rewrite.result,
@@ -151,8 +187,13 @@ def apply(
 
 _PLANS: Final = {
     Kind.REPLACE: plan_replace,
-    Kind.APPEND: plan_append,
     Kind.DELETE: plan_delete,
+    Kind.BEFORE: plan_before,
+    Kind.PREPEND: plan_prepend,
+    Kind.APPEND: plan_append,
+    Kind.AFTER: plan_after,
+    Kind.INNER: plan_inner,
+    Kind.TEXT: plan_text,
 }
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import turbohtml
 from turbohtml import Comment, DocumentFragment, Element, Namespace, Node
@@ -59,6 +59,14 @@ class Fragment:
     root_tags: int = 0
 
 
+class Told(NamedTuple):
+    """What viewers get of an edit; ``content`` and so on as in a ``Fragment``."""
+
+    content: str
+    wrapper: str
+    attributes: dict[str, str] | None = None
+
+
 def is_structural(element: Element) -> bool:
     """Tell whether ``element`` is the ``html``, ``head`` or ``body`` of a document."""
     return element.tag in STRUCTURAL and element.namespace is Namespace.HTML
@@ -72,15 +80,13 @@ def fragment_in(content: bytes, parent: Node) -> Fragment:
         DocumentError: (400) it is not UTF-8.
         EditRefused: (``hostile-markup``) it would be too expensive.
     """
-    text = _text_of(content)
+    text = text_of(content)
     tags = _guarded(text)
     holder = parse_inside(text, parent)
     _check_attributes(text, holder)
     balanced = holder.inner_html
     nodes = holder.children
-    wrapper = wrapper_for(balanced, nodes)
-    if wrapper != "div" and not _are_same(parse_inside(balanced, parent), nodes):
-        raise _unstable()
+    wrapper = tell(balanced, nodes, parent).wrapper
     return Fragment(text, balanced, nodes, balanced, wrapper, None, tags)
 
 
@@ -98,7 +104,7 @@ def fragment_for(content: bytes, tag: str, doctype: str = "") -> Fragment:
         EditRefused: part of it would land in another element, or it would be too
             expensive.
     """
-    text = _text_of(content)
+    text = text_of(content)
     tags = _guarded(text)
     is_whole = tag != "html" and _OWN_TAG["html"].search(text) is not None
     has_tag = _OWN_TAG[tag].search(text) is not None and not is_whole
@@ -117,20 +123,55 @@ def fragment_for(content: bytes, tag: str, doctype: str = "") -> Fragment:
         raise EditRefused(f"The content does not fit into one {tag} element")
     element = elements[0]
     balanced = "".join(node.serialize() for node in wanted)
-    again = turbohtml.parse(
-        f"{doctype}{_BEFORE[tag]}{balanced}", allow_declarative_shadow_roots=False
-    )
-    if not any(found.equals(element) for found in again.find_all(tag)):
-        raise _unstable()
+    told = _tell_structural(element, balanced, doctype)
     return Fragment(
         verbatim=text if has_tag else None,
         balanced=balanced,
         nodes=wanted,
-        content=element.inner_html,
-        wrapper="template",
-        attributes={name: element.attr(name) or "" for name in element.attrs},
+        content=told.content,
+        wrapper=told.wrapper,
+        attributes=told.attributes,
         root_tags=tags + 2,
     )
+
+
+def tell(balanced: str, nodes: Sequence[Node], parent: Node) -> Told:
+    """
+    Return what viewers get so that they make ``nodes`` of it, inside ``parent``.
+
+    Raises:
+        EditRefused: no text has these nodes there.
+    """
+    wrapper = wrapper_for(balanced, nodes)
+    if wrapper != "div" and not _are_same(parse_inside(balanced, parent), nodes):
+        raise _unstable()
+    return Told(balanced, wrapper)
+
+
+def tell_whole(element: Element, doctype: str) -> Told:
+    """
+    Return what viewers get so that they make ``element`` of it, as it is now.
+
+    Raises:
+        EditRefused: no text has this element there.
+    """
+    balanced = element.serialize()
+    if is_structural(element):
+        return _tell_structural(element, balanced, doctype)
+    parent = element.parent
+    assert parent is not None  # it is part of a document
+    return tell(balanced, (element,), parent)
+
+
+def _tell_structural(element: Element, balanced: str, doctype: str) -> Told:
+    again = turbohtml.parse(
+        f"{doctype}{_BEFORE[element.tag]}{balanced}",
+        allow_declarative_shadow_roots=False,
+    )
+    if not any(found.equals(element) for found in again.find_all(element.tag)):
+        raise _unstable()
+    attributes = {name: element.attr(name) or "" for name in element.attrs}
+    return Told(element.inner_html, "template", attributes)
 
 
 def parse_inside(text: str, parent: Node) -> Element:
@@ -169,7 +210,13 @@ def _context(parent: Node) -> str:
     return "body" if parent.tag == "html" else parent.tag
 
 
-def _text_of(content: bytes) -> str:
+def text_of(content: bytes) -> str:
+    """
+    Return the text of a request body.
+
+    Raises:
+        DocumentError: (400) it is not UTF-8.
+    """
     try:
         return content.decode()
     except UnicodeDecodeError:

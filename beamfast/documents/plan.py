@@ -1,9 +1,10 @@
 """
-Plans: what each kind of edit does to one element, worked out beforehand.
+Plans: what an edit does to one element, worked out beforehand.
 
 A plan is made on the unchanged tree: which bytes may be replaced, what may stand
 there instead, and the DOM operation that makes the tree the expected one. Nothing
-has happened to the tree until :attr:`Plan.perform` is called.
+has happened to the tree until :attr:`Plan.perform` is called. Here are the plans
+that take an element away; :mod:`beamfast.documents.placement` leaves it there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from turbohtml import DocumentFragment, Element, Namespace, Node, Text
+from turbohtml import Element, Node, Text
 
 from beamfast.documents.document import Document
 from beamfast.documents.fragment import (
@@ -24,15 +25,13 @@ from beamfast.documents.fragment import (
 )
 from beamfast.documents.ladder import MAX_ENDS, Writing
 from beamfast.documents.spans import (
-    VOID,
-    content_ends_of,
     doctype_text,
     ends_of,
     omitted_end_tags,
     start_of,
     stray_tag_span,
 )
-from beamfast.errors import EditConflict, EditRefused
+from beamfast.errors import EditConflict
 
 
 @dataclass(slots=True)
@@ -47,6 +46,8 @@ class Plan:
         ranges: candidate byte ranges of what is replaced.
         writings: what may stand there, narrowest first.
         perform: applies the operation to the tree; returns how many nodes are new.
+        content: what viewers get, as in an ``Edit``; with its two companions.
+        whole: viewers get this element instead, as it is after ``perform``.
     """
 
     parent: Node
@@ -59,6 +60,7 @@ class Plan:
     wrapper: str = "div"
     attributes: dict[str, str] | None = None
     root_tags: int = 0
+    whole: Element | None = None
 
 
 def plan_replace(document: Document, target: Element, content: bytes) -> Plan:
@@ -72,7 +74,7 @@ def plan_replace(document: Document, target: Element, content: bytes) -> Plan:
     """
     if not content:
         return _removal(document, target)
-    parent = _parent_of(target)
+    parent = parent_of(target)
     if is_structural(target):
         doctype = doctype_text(document.text.text)
         fragment = fragment_for(content, target.tag, doctype)
@@ -80,49 +82,14 @@ def plan_replace(document: Document, target: Element, content: bytes) -> Plan:
         fragment = fragment_in(content, parent)
     return Plan(
         parent=parent,
-        position=_path_of(target),
+        position=path_of(target),
         removed=(target,),
-        ranges=_outer_ranges(document, target),
-        writings=_writings(fragment, target.previous_sibling),
+        ranges=outer_ranges(document, target),
+        writings=writings_of(fragment, target.previous_sibling),
         perform=lambda: _exchange(target, fragment.nodes),
         content=fragment.content,
         wrapper=fragment.wrapper,
         attributes=fragment.attributes,
-        root_tags=fragment.root_tags,
-    )
-
-
-def plan_append(document: Document, target: Element, content: bytes) -> Plan:
-    """
-    Put ``content`` behind the last child of ``target``.
-
-    Raises:
-        DocumentError: the content is not UTF-8.
-        EditRefused: the content cannot be used, or ``target`` takes none.
-    """
-    if target.tag in VOID and target.namespace is Namespace.HTML:
-        raise EditRefused(f"{target.tag} has no content", code="void-element")
-    parent: Node = target
-    for child in target.children[:1]:
-        if isinstance(child, DocumentFragment):  # the content of a template
-            parent = child
-    fragment = fragment_in(content, parent)
-    ranges = _inner_ranges(document, target)
-    writings = _writings(fragment, parent[len(parent) - 1] if len(parent) else None)
-    if not ranges:
-        # The place of an element made by a stray end tag is that tag.
-        ranges = _outer_ranges(document, target)
-        tags = f"<{target.tag}>", f"</{target.tag}>"
-        writings = [Writing("closed", fragment.balanced, *tags)]
-    return Plan(
-        parent=parent,
-        position=(*_path_of(parent), len(parent)),
-        removed=(),
-        ranges=ranges,
-        writings=writings,
-        perform=lambda: _extend(parent, fragment.nodes),
-        content=fragment.content,
-        wrapper=fragment.wrapper,
         root_tags=fragment.root_tags,
     )
 
@@ -145,16 +112,17 @@ def _removal(document: Document, target: Element) -> Plan:
         # It would come back at the next read (HTML, 13.1.2.4).
         raise EditConflict(f"The {target.tag} element cannot be removed")
     return Plan(
-        parent=_parent_of(target),
-        position=_path_of(target),
+        parent=parent_of(target),
+        position=path_of(target),
         removed=(target,),
-        ranges=_outer_ranges(document, target),
+        ranges=outer_ranges(document, target),
         writings=[Writing("splice", ""), *_closed("", target.previous_sibling)],
         perform=lambda: _exchange(target, ()),
     )
 
 
-def _writings(fragment: Fragment, before: Node | None) -> list[Writing]:
+def writings_of(fragment: Fragment, before: Node | None) -> list[Writing]:
+    """Return the ways to write ``fragment`` where ``before`` stands before it."""
     writings = [Writing("balanced", fragment.balanced)]
     if fragment.verbatim is not None:
         writings.insert(0, Writing("splice", fragment.verbatim))
@@ -168,7 +136,8 @@ def _closed(content: str, before: Node | None) -> list[Writing]:
     return [Writing("closed", content, tags)] if tags else []
 
 
-def _outer_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
+def outer_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
+    """Return the byte ranges that ``target`` may take up, the likeliest first."""
     text = document.text
     start = start_of(target, text.text)
     if start is None:
@@ -179,22 +148,15 @@ def _outer_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
     return [(first, text.byte_offset(end)) for end in ends]
 
 
-def _inner_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
-    text = document.text
-    if start_of(target, text.text) is None:
-        return []
-    ends = islice(content_ends_of(target, text.text), MAX_ENDS)
-    places = [text.byte_offset(end) for end in ends]
-    return [(place, place) for place in places]
-
-
-def _parent_of(element: Element) -> Node:
+def parent_of(element: Element) -> Node:
+    """Return the parent of an element that was found in a document."""
     parent = element.parent
-    assert parent is not None  # it was found in a document
+    assert parent is not None
     return parent
 
 
-def _path_of(node: Node) -> tuple[int, ...]:
+def path_of(node: Node) -> tuple[int, ...]:
+    """Return the child indexes that lead from the document to ``node``."""
     path = []
     while (parent := node.parent) is not None:
         path.append(parent.children.index(node))
@@ -209,19 +171,11 @@ def _exchange(target: Element, nodes: Sequence[Node]) -> int:
         target.replace_with(*nodes)
     else:
         target.extract()
-    return _join_around(before, nodes, after)
+    return join_around(before, nodes, after)
 
 
-def _extend(parent: Node, nodes: Sequence[Node]) -> int:
-    """Append ``nodes``; return how many stand there as new ones."""
-    assert isinstance(parent, (Element, DocumentFragment))
-    before = parent[len(parent) - 1] if len(parent) else None
-    for node in nodes:
-        parent.append(node)
-    return _join_around(before, nodes, None)
-
-
-def _join_around(before: Node | None, nodes: Sequence[Node], after: Node | None) -> int:
+def join_around(before: Node | None, nodes: Sequence[Node], after: Node | None) -> int:
+    """Join text that ``nodes`` meet; return how many of them are still new ones."""
     # A parser never makes two text nodes side by side.
     count = len(nodes)
     last = nodes[-1] if nodes else before

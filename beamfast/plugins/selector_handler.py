@@ -11,9 +11,10 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
-from beamfast.documents.change import ElementEdit, operation_for
+from beamfast.documents.change import ElementEdit
 from beamfast.documents.document import Document
-from beamfast.documents.edit import Operation
+from beamfast.documents.edit import Kind
+from beamfast.documents.request import requested
 from beamfast.documents.selector import NO_MATCH, Selector, range_selector
 from beamfast.documents.store import Location
 from beamfast.errors import (
@@ -111,15 +112,14 @@ class SelectorHandler(Plugin[Options]):
                 raise DocumentError(
                     "Invalid request body", code="invalid-body"
                 ) from None
-        operation = Operation(
-            operation_for(request.method),
-            selector,
-            body,
+        operation = requested(
+            *(request.method, selector, body, request.headers.get_all),
             template_scope=_enters_templates(request),
         )
+        kind = operation.kind
         outcome = await context.committer.commit(
             location,
-            ElementEdit(operation, request.method),
+            ElementEdit(operation, kind.told_as),
             url=request.url,
             user=request.user or "",
             conditions=Conditions.from_headers(request.headers),
@@ -133,10 +133,11 @@ class SelectorHandler(Plugin[Options]):
             return Response(204, headers=headers)
         headers.append(("Content-Range", selector.content_range()))
         content = body
-        if request.method == "PUT":
+        if edit is not None:
+            content = body if kind.only_adds else edit.result.rstrip()
+        elif kind is Kind.REPLACE:
             # A change that was made before is known by what the log says of it.
-            result = edit.result if edit else outcome.entry.content.encode()
-            content = result.rstrip()
+            content = outcome.entry.content.encode().rstrip()
         return Response(206, content, content_type="text/html", headers=headers)
 
 

@@ -68,22 +68,30 @@ def edits(draw):
     return source, Operation(draw(KINDS), selector, draw(CONTENTS).encode())
 
 
+INSIDE = (Kind.APPEND, Kind.PREPEND, Kind.INNER, Kind.TEXT)
+
+
 def new_nodes(document, operation):
     """Return the target, the parent of the new nodes, and those nodes."""
     target = document.select(operation.selector)[0]
+    kind, content = operation.kind, operation.content
     parent = target.parent
-    if operation.kind is Kind.APPEND:
+    if kind in INSIDE:
         parent = target
         for child in target.children[:1]:
             if isinstance(child, turbohtml.DocumentFragment):
                 parent = child
-    if operation.kind is Kind.DELETE:
+    if kind is Kind.DELETE:
         return target, parent, ()
-    if operation.kind is Kind.REPLACE and is_structural(target):
+    if kind is Kind.TEXT:
+        return target, parent, (turbohtml.Text(content.decode()),)
+    if kind is Kind.REPLACE and is_structural(target):
         doctype = doctype_text(document.text.text)
-        fragment = fragment_for(operation.content, target.tag, doctype)
-        return target, parent, fragment.nodes
-    return target, parent, fragment_in(operation.content, parent).nodes
+        return target, parent, fragment_for(content, target.tag, doctype).nodes
+    if kind is Kind.INNER and target.tag == "html":
+        (root,) = fragment_for(content, "html").nodes
+        return target, parent, root.children
+    return target, parent, fragment_in(content, parent).nodes
 
 
 def wanted_tree(source, operation):
@@ -91,13 +99,26 @@ def wanted_tree(source, operation):
     document = Document(source)
     tree = document.html
     target, parent, nodes = new_nodes(document, operation)
-    if operation.kind is Kind.APPEND:
-        for node in nodes:
-            parent.append(node)
-    elif nodes:
-        target.replace_with(*nodes)
-    else:
-        target.extract()
+    match operation.kind:
+        case Kind.BEFORE:
+            target.insert_before(*nodes)
+        case Kind.AFTER:
+            target.insert_after(*nodes)
+        case Kind.APPEND:
+            for node in nodes:
+                parent.append(node)
+        case Kind.PREPEND:
+            for node in reversed(nodes):
+                parent.insert(0, node)
+        case Kind.INNER | Kind.TEXT:
+            for node in parent.children:
+                node.extract()
+            for node in nodes:
+                parent.append(node)
+        case _ if nodes:
+            target.replace_with(*nodes)
+        case _:
+            target.extract()
     tree.root.normalize()
     return tree
 

@@ -3,7 +3,8 @@
 import pytest
 
 from beamfast.documents.document import Document
-from beamfast.documents.plan import plan_append, plan_delete, plan_replace
+from beamfast.documents.placement import plan_append
+from beamfast.documents.plan import plan_delete, plan_replace
 from beamfast.documents.selector import Selector
 from beamfast.errors import EditConflict, EditRefused
 

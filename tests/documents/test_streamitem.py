@@ -19,7 +19,7 @@ from beamfast.documents.streamitem import (
 from beamfast.entry import Entry
 from beamfast.errors import DocumentError
 
-METHODS = {Kind.REPLACE: "PUT", Kind.APPEND: "POST", Kind.DELETE: "DELETE"}
+METHODS = dict.fromkeys(Kind, "PUT") | {Kind.APPEND: "POST", Kind.DELETE: "DELETE"}
 
 
 def entry_of(edit, operation):

@@ -182,6 +182,49 @@ async def test_content_keeps_its_tags(site, selector, content):
     assert content in site.read("page.html")
 
 
+@pytest.mark.parametrize(
+    ("position", "content", "answer", "result"),
+    [
+        ("beforebegin", b"<p>0\n", b"<p>0\n", b"<p>0\n<ul><li>a</li><li>b</li></ul>"),
+        ("afterbegin", b"<li>0 ", b"<li>0 ", b"<ul><li>0 <li>a</li><li>b</li></ul>"),
+        ("beforeend", b"<li>c", b"<li>c", b"<ul><li>a</li><li>b</li><li>c</ul>"),
+        ("afterend", b"<p>0</p>", b"<p>0</p>", b"</ul><p>0</p>"),
+        ("innerHTML", b"<li>c \n", b"<li>c", b"<ul><li>c \n</ul>"),
+        ("outerHTML", b"<ol></ol> ", b"<ol></ol>", b"<ol></ol> "),
+    ],
+)
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+async def test_a_position_puts_the_content_elsewhere(
+    site, method, position, content, answer, result
+):
+    got = await site.ask(method, "/page.html", content, "ul", Beam_Position=position)
+    assert (got.status, got.body) == (206, answer)
+    assert got.headers["Beam-Edit"] == "splice"
+    assert result in site.read("page.html")
+
+
+async def test_text_is_no_markup(site):
+    got = await site.ask(
+        "PUT", "/page.html", b"a < b & c", "h1", Beam_Position="textContent"
+    )
+    assert (got.status, got.body) == (206, b"a &lt; b &amp; c")
+    assert b"<h1 class=top>a &lt; b &amp; c</h1>" in site.read("page.html")
+
+
+@pytest.mark.parametrize("position", ["", "inside", "innerHTML, outerHTML"])
+async def test_an_unknown_position_changes_nothing(site, position):
+    before = site.read("page.html")
+    got = await site.ask("PUT", "/page.html", b"x", "h1", Beam_Position=position)
+    assert got.status == 400
+    assert got.headers["X-Beamfast-Error"] == "bad-operation"
+    assert site.read("page.html") == before
+
+
+async def test_nothing_can_stand_beside_the_body(site):
+    got = await site.ask("PUT", "/page.html", b"x", "body", Beam_Position="afterend")
+    assert (got.status, got.headers["X-Beamfast-Error"]) == (409, "structural-element")
+
+
 async def test_put_of_the_body_keeps_exactly_one(site):
     answer = await site.ask("PUT", "/page.html", b"<body><p>only</body>", "body")
     assert answer.status == 206
