@@ -85,6 +85,9 @@ class Plugin(Generic[OptionsT]):
     options_type: ClassVar[type[Any]]
     #: Further spellings of options in configurations.
     aliases: ClassVar[Mapping[str, str]] = {}
+    #: Plugins may be configured inside this one; they are in ``nested``.
+    holds_plugins: ClassVar[bool] = False
+    nested: tuple[Plugin[Any], ...] = ()
 
     def __init__(self, options: OptionsT | None = None) -> None:
         self.options: OptionsT = self.options_type() if options is None else options
@@ -124,7 +127,7 @@ ResponseMethod = Callable[
 
 class Pipeline:
     """
-    The compiled plugin lists of one host.
+    The compiled plugin lists of one host, or of a plugin that holds others.
 
     Args:
         plugins: in configured order.
@@ -179,37 +182,52 @@ class Pipeline:
 
         Never raises: what a plugin raises becomes a response.
         """
-        context = self.context
-        for index, method in enumerate(self._request_phase):
-            try:
-                answer = method(request, context)
-            except Exception as error:
-                return self.answer(request, response_to(error, request))
-            if answer is None:
-                continue
-            if isinstance(answer, Response):
-                return self.answer(request, answer)
-            return self._go_on(request, answer, index + 1)
-        return self.answer(request, unanswered(request))
+        try:
+            answer = self.ask(request)
+        except Exception as error:
+            answer = response_to(error, request)
+        if answer is None:
+            answer = unanswered(request)
+        if isinstance(answer, Response):
+            return self.answer(request, answer)
+        return self._wait_handle(request, answer)
 
-    async def _go_on(
-        self, request: Request, pending: Awaitable[Response | None], index: int
+    async def _wait_handle(
+        self, request: Request, pending: Awaitable[Response | None]
     ) -> Response:
-        """Finish a request phase of which the plugin before ``index`` waits."""
         try:
             answer = await pending
-            for method in self._request_phase[index:]:
-                if answer is not None:
-                    break
-                later = method(request, self.context)
-                if isinstance(later, Response) or later is None:
-                    answer = later
-                else:
-                    answer = await later
         except Exception as error:
             answer = response_to(error, request)
         done = self.answer(request, answer or unanswered(request))
         return done if isinstance(done, Response) else await done
+
+    def ask(self, request: Request) -> Response | Awaitable[Response | None] | None:
+        """Take ``request`` through the request phase; raises what a plugin raises."""
+        context = self.context
+        for index, method in enumerate(self._request_phase):
+            answer = method(request, context)
+            if answer is None:
+                continue
+            if isinstance(answer, Response):
+                return answer
+            return self._wait_ask(request, answer, index + 1)
+        return None
+
+    async def _wait_ask(
+        self, request: Request, pending: Awaitable[Response | None], index: int
+    ) -> Response | None:
+        """Finish a request phase of which the plugin before ``index`` waits."""
+        answer = await pending
+        for method in self._request_phase[index:]:
+            if answer is not None:
+                break
+            later = method(request, self.context)
+            if isinstance(later, Response) or later is None:
+                answer = later
+            else:
+                answer = await later
+        return answer
 
     def answer(
         self, request: Request, response: Response, index: int = 0

@@ -35,10 +35,12 @@ class PluginConfig:
     Attributes:
         name: as configurations write it, such as ``file-handler``.
         options: typed values by the names of the plugin's options.
+        nested: the pipeline inside it, for a plugin that holds others.
     """
 
     name: str
     options: Mapping[str, object] = field(default_factory=dict)
+    nested: tuple[PluginConfig, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ mistakes are collected, each with its line, before anything is refused.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +39,8 @@ _HOST: Final = {
 _DAEMON: Final = "daemon"
 _LINKS: Final = frozenset({"plugin", "plugins", "host"})
 _GENERIC: Final = frozenset({"library", "pluginpath", "name", "enabled", "priority"})
+_NESTED_IN_JSON: Final = "nested_plugins"
+_NESTED: Final = normal_name(_NESTED_IN_JSON)
 _LIBRARY: Final = re.compile(
     r"file://(?P<path>[^?#]+)\.(?:so|dll|dylib)", re.IGNORECASE
 )
@@ -73,6 +77,26 @@ def read_html_config(text: str, file: str) -> ServerConfig:
     if reader.problems or config is None:
         raise ConfigError("\n".join(reader.problems))
     return config
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """
+    A plugin as somebody wrote it, in microdata or in JSON.
+
+    Attributes:
+        line: where it begins.
+        kind: name of its type, or empty.
+        texts: what is said of it, by names as written.
+        lines: where each name stands.
+        nested: the plugins inside it.
+    """
+
+    line: int
+    kind: str
+    texts: dict[str, list[str]]
+    lines: Mapping[str, int]
+    nested: list[_Written]
 
 
 class _Reader:
@@ -184,13 +208,29 @@ class _Reader:
 
     def plugins(self, owner: Item) -> tuple[PluginConfig, ...]:
         """Return the pipeline of a host, in order."""
-        found = [
-            (priority, plugin)
-            for item in self.children(owner)
-            for priority, plugin in self.plugin(item)
-        ]
+        return self.pipeline([self.written(one) for one in self.children(owner)])
+
+    def pipeline(self, written: list[_Written]) -> tuple[PluginConfig, ...]:
+        """Return the plugins that are written, in order."""
+        found = [pair for one in written for pair in self.plugin(one)]
         found.sort(key=lambda pair: pair[0])
         return tuple(plugin for _, plugin in found)
+
+    def written(self, item: Item) -> _Written:
+        """Return what an item says of a plugin and of those inside it."""
+        texts: dict[str, list[str]] = {}
+        for one in item.properties:
+            if isinstance(one.value, str):
+                texts.setdefault(one.name, []).append(one.value)
+        nested = [self.written(child) for child in self.children(item)]
+        lines = {one.name: one.line for one in item.properties}
+        for name in [name for name in texts if normal_name(name) == _NESTED]:
+            for text in texts.pop(name):
+                try:
+                    nested += _from_json(json.loads(text or "[]"), lines[name])
+                except ValueError as error:
+                    self.note(lines[name], f"{name}: {error}")
+        return _Written(item.line, item.kind(), texts, lines, nested)
 
     def children(self, owner: Item) -> list[Item]:
         """Return the plugin items of ``owner``, tied to it or only inside it."""
@@ -209,17 +249,15 @@ class _Reader:
         }
         return sorted(tied | loose, key=lambda item: self.order[item])
 
-    def plugin(self, item: Item) -> Iterator[tuple[int, PluginConfig]]:
+    def plugin(self, item: _Written) -> Iterator[tuple[int, PluginConfig]]:
         """Yield the plugin of an item; of a container, the plugins in it."""
         texts: dict[str, list[str]] = {}
         generic: dict[str, str] = {}
-        for one in item.properties:
-            if isinstance(one.value, Item):
-                continue
-            if (name := normal_name(one.name)) in _GENERIC:
-                generic[name] = one.value
+        for written, values in item.texts.items():
+            if (name := normal_name(written)) in _GENERIC:
+                generic[name] = values[-1]
             else:
-                texts.setdefault(one.name, []).append(one.value)
+                texts[written] = values
         try:
             if not read_bool(generic.get("enabled", "true")):
                 return
@@ -227,22 +265,21 @@ class _Reader:
             self.note(item.line, f"enabled: {error}")
         library = generic.get("library") or generic.get("pluginpath") or ""
         name = self.plugin_name(item, library, generic.get("name", ""))
-        nested = self.children(item)
         if not name:
-            if not nested and not texts:
+            if not item.nested and not texts:
                 self.note(item.line, "a plugin with neither library nor name")
-            for child in nested:
+            for child in item.nested:
                 yield from self.plugin(child)
             return
         priority = generic.get("priority", "0")
         if not re.fullmatch(r"-?\d+", priority):
             self.note(item.line, f"priority: {priority!r} is not a whole number")
             priority = "0"
-        config = self.typed(name, texts, self.line_numbers(item), item.line)
+        config = self.typed(name, texts, item)
         if config is not None:
             yield int(priority), config
 
-    def plugin_name(self, item: Item, library: str, name: str) -> str:
+    def plugin_name(self, item: _Written, library: str, name: str) -> str:
         """Return the name of a plugin from its library, its name, or its type."""
         if _PYTHON.fullmatch(library):
             return library
@@ -256,15 +293,11 @@ class _Reader:
             return re.sub(r"-v\d+$", "", base).replace("_", "-")
         if name:
             return name
-        kind = normal_name(item.kind().removesuffix("Plugin"))
+        kind = normal_name(item.kind.removesuffix("Plugin"))
         return next((one for one in builtin_names() if normal_name(one) == kind), "")
 
     def typed(
-        self,
-        name: str,
-        texts: Mapping[str, list[str]],
-        lines: Mapping[str, int],
-        line: int,
+        self, name: str, texts: Mapping[str, list[str]], item: _Written
     ) -> PluginConfig | None:
         """Return a plugin with typed options, or note what is wrong with it."""
         if name == "-":
@@ -272,21 +305,23 @@ class _Reader:
         try:
             found = plugin_type(name)
         except ConfigError as error:
-            self.note(line, str(error))
+            self.note(item.line, str(error))
             return None
+        nested = self.pipeline(item.nested)
         values, problems = convert(found.options_type, texts, found.aliases)
         for option, problem in problems.items():
-            self.note(lines.get(option, line), f"{name}: {problem}")
+            self.note(item.lines.get(option, item.line), f"{name}: {problem}")
         if problems:
             return None
         for option, value in values.items():
             if isinstance(value, Path):
                 values[option] = self.beside(value)
-        config = PluginConfig(name, values)
+        config = PluginConfig(name, values, nested)
         try:
             load_plugin(config)
         except ConfigError as error:
-            self.note(line, str(error))
+            self.note(item.line, str(error))
+            return None
         return config
 
     def beside(self, path: Path) -> Path:
@@ -297,6 +332,30 @@ class _Reader:
         logger.info("%s: %s is %s", self.file, path, other)
         return other
 
-    def line_numbers(self, item: Item) -> dict[str, int]:
-        """Return where each property of an item stands."""
-        return {one.name: one.line for one in item.properties}
+
+def _from_json(found: object, line: int) -> list[_Written]:
+    """
+    Return the plugins of a ``nested_plugins`` array.
+
+    Raises:
+        ValueError: it is no list of plugins; says what is wrong.
+    """
+    if not isinstance(found, list):
+        raise ValueError("not an array")
+    plugins = []
+    for one in found:
+        if not isinstance(one, dict):
+            raise ValueError(f"{one!r} is no plugin")
+        given = dict(one)
+        nested = _from_json(given.pop(_NESTED_IN_JSON, []), line)
+        options = given.pop("config", {})
+        if not isinstance(options, dict):
+            raise ValueError(f"config: {options!r} is no object")
+        texts: dict[str, list[str]] = {}
+        for name, value in (options | given).items():
+            if not isinstance(value, str | int | float):
+                raise ValueError(f"{name}: {value!r} is no text")
+            # JSON's own words for yes and no are those of the options.
+            texts[name] = [value if isinstance(value, str) else json.dumps(value)]
+        plugins.append(_Written(line, "", texts, dict.fromkeys(texts, line), nested))
+    return plugins

@@ -54,16 +54,20 @@ def plugin_type(name: str) -> type[Plugin[Any]]:
 
 def load_plugin(config: PluginConfig) -> Plugin[Any]:
     """
-    Construct a plugin from its name and options.
+    Construct a plugin from its name and options, and the plugins inside it.
 
     Raises:
         ConfigError: there is no such plugin, or it cannot do what its options ask.
     """
     found = plugin_type(config.name)
+    if config.nested and not found.holds_plugins:
+        raise ConfigError(f"plugin {config.name} takes no plugins inside it")
     try:
-        return found(found.options_type(**config.options))
+        plugin = found(found.options_type(**config.options))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"plugin {config.name}: {error}") from error
+    plugin.nested = tuple(load_plugin(one) for one in config.nested)
+    return plugin
 
 
 def _python_type(name: str) -> type[Plugin[Any]]:

@@ -1,5 +1,8 @@
 """Configurations in HTML: every published form, and every mistake with its line."""
 
+import json
+import re
+
 import pytest
 
 from beamfast.errors import ConfigError
@@ -262,3 +265,92 @@ def test_what_a_plugin_refuses_is_reported_with_its_line(read):
     text = host(plugin("python:email.message:Message"))
     with pytest.raises(ConfigError, match=r"config\.html:1: .*not a plugin class"):
         read(text)
+
+
+RATE = "file://./plugins/librusty_beam_rate_limit.so"
+DIRECTORY = "file://./plugins/librusty_beam_directory.so"
+
+
+def limited(rate: float) -> PluginConfig:
+    return PluginConfig("rate-limit", {"requests_per_second": rate})
+
+
+def test_items_inside_a_directory_are_its_pipeline_at_any_depth(read):
+    inner = plugin(RATE, prop("requests_per_second", "2"))
+    middle = plugin(DIRECTORY, prop("directory", "/a/b") + inner)
+    outer = prop("directory", "/a") + plugin(RATE) + middle
+    (found,) = read(host(plugin(DIRECTORY, outer) + plugin(FILES))).hosts
+    assert found.plugins == (
+        PluginConfig(
+            "directory",
+            {"directory": "/a"},
+            (
+                PluginConfig("rate-limit"),
+                PluginConfig("directory", {"directory": "/a/b"}, (limited(2.0),)),
+            ),
+        ),
+        PluginConfig("file-handler"),
+    )
+
+
+def test_the_json_form_of_nested_plugins_means_the_same(read):
+    inner = {"library": RATE, "config": {"requests_per_second": 2}}
+    middle = {
+        "library": DIRECTORY,
+        "config": {"directory": "/a/b"},
+        "nested_plugins": [inner],
+    }
+    unused = {"library": FILES, "config": {"enabled": False}}
+    text = json.dumps([{"library": RATE}, unused, middle])
+    more = prop("directory", "/a") + prop("nested_plugins", text)
+    (found,) = read(host(plugin(DIRECTORY, more))).hosts
+    assert found.plugins == (
+        PluginConfig(
+            "directory",
+            {"directory": "/a"},
+            (
+                PluginConfig("rate-limit"),
+                PluginConfig("directory", {"directory": "/a/b"}, (limited(2.0),)),
+            ),
+        ),
+    )
+
+
+def test_plugins_inside_that_equal_those_outside_all_stay(read):
+    inside = prop("directory", "/a") + plugin(RATE)
+    (found,) = read(host(plugin(RATE) + plugin(DIRECTORY, inside))).hosts
+    assert [one.name for one in found.plugins] == ["rate-limit", "directory"]
+    assert found.plugins[1].nested == (PluginConfig("rate-limit"),)
+
+
+def test_an_empty_list_of_nested_plugins_is_fine(read):
+    (found,) = read(host(plugin(DIRECTORY, prop("nested_plugins", "")))).hosts
+    assert found.plugins == (PluginConfig("directory"),)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[{", "config.html:1: nested_plugins: "),
+        ("{}", "nested_plugins: not an array"),
+        ('["x"]', "'x' is no plugin"),
+        ('[{"config": 1}]', "config: 1 is no object"),
+        ('[{"config": {"a": null}}]', "a: None is no text"),
+        ('[{"library": "x.so"}]', "'x.so' cannot be loaded"),
+    ],
+)
+def test_mistakes_in_the_json_form_are_reported(read, text, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        read(host(plugin(DIRECTORY, prop("nested_plugins", text))))
+
+
+def test_plugins_inside_one_that_takes_none_are_a_mistake(read):
+    with pytest.raises(ConfigError, match="file-handler takes no plugins inside"):
+        read(host(plugin(FILES, plugin(RATE))))
+
+
+def test_a_mistake_inside_is_reported_once(read):
+    broken = plugin(RATE, prop("window", "0"))
+    with pytest.raises(ConfigError) as caught:
+        read(host(plugin(DIRECTORY, broken)))
+    assert str(caught.value).count("refuse every request") == 1
