@@ -132,6 +132,9 @@ class WebSocket(Outbound):
             ValueError: a str that has no UTF-8 form.
         """
         if self._is_plain:
+            if self._driver.has_news:
+                # A Pong that was due before leaves before (RFC 6455, 5.5.3).
+                self._flush()
             # The bytes that the driver would return, in a tenth of the time.
             return self.write_message(message)
         if isinstance(message, str):

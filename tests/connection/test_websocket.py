@@ -222,6 +222,19 @@ async def test_a_ping_is_answered_with_its_payload(peer):
     assert peer.frames() == [(PONG, b"hi")]
 
 
+async def test_a_ping_is_answered_before_the_message_behind_it(peer):
+    def echo(websocket):
+        websocket.on_message = websocket.send
+
+    await peer.open(echo)
+    await peer.send(
+        build_frame(TEXT, b"be", fin=False, mask=b"mask"),
+        masked(PING, b"beam"),
+        build_frame(0, b"am", mask=b"mask"),
+    )
+    assert peer.frames() == [(PONG, b"beam"), (TEXT, "beam")]
+
+
 async def test_the_server_pings_and_a_pong_keeps_the_connection(peer):
     await peer.open()
     for _ in range(3):
