@@ -7,6 +7,7 @@ from beamfast.protocol.target import (
     is_authority,
     normalize_path,
     parse_target,
+    query_parameter,
 )
 
 
@@ -108,3 +109,16 @@ def test_host_with_optional_port_is_an_authority(text):
 )
 def test_anything_else_is_no_authority(text):
     assert not is_authority(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "value"),
+    [
+        ("a=1&since=2-x&since=3", "2-x"),
+        ("since=%32+x", "2 x"),
+        ("since", ""),
+        ("", None),
+    ],
+)
+def test_first_value_of_a_parameter_counts(query, value):
+    assert query_parameter(query, "since") == value
