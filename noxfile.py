@@ -215,7 +215,7 @@ def fuzz(session: nox.Session) -> None:
 def conformance(session: nox.Session) -> None:
     """Play the Autobahn cases both ways; ``-- --quick`` for fewer of them."""
     session.install("-e", ".")
-    session.run("python", "-m", "tests.conformance.autobahn", *session.posargs)
+    session.run("python", "tests/conformance/autobahn.py", *session.posargs)
 
 
 @nox.session

@@ -1,7 +1,7 @@
 """
 Run the Autobahn cases against the echo server and the echo client, and judge them.
 
-``python -m tests.conformance.autobahn [--quick] [--scripts FOLDER] [ROLE ...]`` with
+``python tests/conformance/autobahn.py [--quick] [--scripts FOLDER] [ROLE ...]`` with
 the roles ``server``, ``client`` and ``connection`` (the echo server ``--connection``).
 The cases come from the official container, which needs docker, or from a folder that
 holds ``autobahn_server.sh`` and ``autobahn_client.sh``.
@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-ROOT: Final = Path(__file__).parents[2]
+HERE: Final = Path(__file__).parent.resolve()
 ROLES: Final = ("server", "connection", "client")
 IMAGE: Final = (
     "crossbario/autobahn-testsuite:25.10.1"
@@ -76,11 +76,11 @@ def complaints(results: dict[str, dict[str, Any]], expected: int = 0) -> Iterato
 @contextlib.contextmanager
 def echo_server(role: str) -> Iterator[str]:
     """Run the echo server; give its address."""
-    command = [sys.executable, "-m", "tests.conformance.echo_server"]
+    command = [sys.executable, str(HERE / "echo_server.py")]
     if role == "connection":
         command.append("--connection")
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, cwd=ROOT, stdout=pipe, text=True) as process:
+    with subprocess.Popen(command, stdout=pipe, text=True) as process:
         assert process.stdout is not None
         try:
             yield process.stdout.readline().strip()
@@ -89,7 +89,7 @@ def echo_server(role: str) -> Iterator[str]:
 
 
 def echo_client() -> list[str]:
-    return [sys.executable, "-m", "tests.conformance.echo_client"]
+    return [sys.executable, str(HERE / "echo_client.py")]
 
 
 def run_scripts(scripts: Path, role: str, cases: Sequence[str], out: Path) -> None:
@@ -98,7 +98,7 @@ def run_scripts(scripts: Path, role: str, cases: Sequence[str], out: Path) -> No
     if role == "client":
         script = scripts / "autobahn_client.sh"
         command = [str(script), str(out), *options, "--", *echo_client()]
-        subprocess.run(command, cwd=ROOT, check=False)
+        subprocess.run(command, check=False)
         return
     with echo_server(role) as url:
         script = scripts / "autobahn_server.sh"
@@ -124,7 +124,7 @@ def run_container(role: str, cases: Sequence[str], out: Path) -> None:
         started = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         try:
             wait_for_port(9001)
-            subprocess.run([*echo_client(), FUZZING_SERVER], cwd=ROOT, check=False)
+            subprocess.run([*echo_client(), FUZZING_SERVER], check=False)
         finally:
             subprocess.run(["docker", "stop", started.stdout.strip()], check=False)
         return

@@ -1,7 +1,7 @@
 """
 An echo client for conformance suites: ``ClientDriver`` on a blocking socket.
 
-``python -m tests.conformance.echo_client [URL]`` asks an Autobahn fuzzing server how
+``python tests/conformance/echo_client.py [URL]`` asks an Autobahn fuzzing server how
 many cases it has, echoes in each, and has it write its reports. Without ``URL`` it
 reads ``FUZZ_URL``.
 """

@@ -1,7 +1,7 @@
 """
 An echo server for conformance suites.
 
-``python -m tests.conformance.echo_server [--port N] [--connection]`` serves until it
+``python tests/conformance/echo_server.py [--port N] [--connection]`` serves until it
 is stopped and says on its first line where. Normally it is a ``ServerDriver`` on a bare
 transport, permessage-deflate included; with ``--connection`` it is what a server
 has: ``HttpConnection``, then ``WebSocket``, on uvloop.

@@ -1,13 +1,15 @@
 """The judge of the Autobahn cases, without the cases."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
 GOOD = {"behavior": "OK", "behaviorClose": "OK", "duration": 1}
 INFORMATIONAL = {"behavior": "INFORMATIONAL", "behaviorClose": "INFORMATIONAL"}
 
@@ -24,10 +26,10 @@ def judge(folder, results, *options):
     ]
     script.write_text("\n".join(lines))
     script.chmod(0o755)
-    command = [sys.executable, "-m", "tests.conformance.autobahn"]
+    command = [sys.executable, str(HERE / "autobahn.py")]
     command += ["--quick", "--scripts", str(folder), *options, "server"]
     return subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False
+        command, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True, check=False
     )
 
 

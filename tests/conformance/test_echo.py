@@ -1,6 +1,7 @@
 """What the conformance suites talk to works before they are asked."""
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -10,14 +11,15 @@ import pytest
 import websockets.sync.client
 import websockets.sync.server
 
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
 MESSAGES = ["höre", b"\x00\xff", "", " ".join(map(str, range(200_000)))]
 
 
 @contextlib.contextmanager
-def python(module, *arguments):
-    command = [sys.executable, "-m", f"tests.conformance.{module}", *arguments]
-    options = {"cwd": ROOT, "stdout": subprocess.PIPE, "text": True}
+def python(program, *arguments):
+    command = [sys.executable, str(HERE / program), *arguments]
+    options = {"env": ENVIRONMENT, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, **options) as process:
         try:
             yield process
@@ -27,7 +29,7 @@ def python(module, *arguments):
 
 @pytest.mark.parametrize("options", [[], ["--connection"]])
 def test_the_server_echoes_text_and_binary_messages(options):
-    with python("echo_server", *options) as process:
+    with python("echo_server.py", *options) as process:
         url = process.stdout.readline().strip()
         with websockets.sync.client.connect(url, max_size=None) as client:
             for message in MESSAGES:
@@ -52,7 +54,7 @@ def test_the_client_echoes_in_every_case_and_asks_for_the_reports():
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
-        with python("echo_client", f"ws://127.0.0.1:{port}") as process:
+        with python("echo_client.py", f"ws://127.0.0.1:{port}") as process:
             assert process.wait(30) == 0
         server.shutdown()
         thread.join()
