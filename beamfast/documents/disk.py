@@ -54,6 +54,15 @@ class FileStamp:
         """Take the stamp from what the system says about a file."""
         return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_dev)
 
+    def is_of(self, status: os.stat_result) -> bool:
+        """Tell whether this is the stamp of the file that ``status`` describes."""
+        return (
+            self.mtime_ns == status.st_mtime_ns
+            and self.size == status.st_size
+            and self.inode == status.st_ino
+            and self.device == status.st_dev
+        )
+
     @property
     def etag(self) -> str:
         """Validator for files that are not HTML, without quotes."""

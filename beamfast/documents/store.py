@@ -9,6 +9,7 @@ may run in a worker thread; everything else belongs to the loop.
 from __future__ import annotations
 
 import os
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,10 @@ __all__ = ["DocumentStore", "FileStamp", "Location", "StagedFile"]
 
 #: Files that are not HTML are kept in memory up to this size.
 SMALL_FILE: Final = 64 * 2**10
+#: For how long, in seconds, and for how many paths :meth:`DocumentStore.find`
+#: remembers where they lead.
+FOUND_SECONDS: Final = 1.0
+FOUND_PATHS: Final = 4096
 
 
 @dataclass(slots=True)
@@ -66,8 +71,30 @@ class DocumentStore:
         # Least recently used first; the second names those that had a tree.
         self._cache: OrderedDict[str, _Cached] = OrderedDict()
         self._trees: OrderedDict[str, None] = OrderedDict()
+        self._found: dict[str, tuple[float, Location]] = {}
 
     # Looking.
+
+    def find(self, path: str) -> Location:
+        """
+        Return where a path of a GET leads, as it was within the last second.
+
+        Following the links of a path costs more than all else that is done for
+        a small file. The file itself is looked at anew by whoever loads it.
+
+        Raises:
+            DocumentError: as :meth:`resolve`.
+        """
+        now = time.monotonic()
+        found = self._found.get(path)
+        if found is not None and now < found[0]:
+            return found[1]
+        location = self._resolver.resolve(path)
+        if location.exists:
+            if len(self._found) >= FOUND_PATHS:
+                self._found.clear()
+            self._found[path] = now + FOUND_SECONDS, location
+        return location
 
     def resolve(self, path: str) -> Location:
         """
@@ -248,11 +275,12 @@ class DocumentStore:
         if cached is None:
             return None
         try:
-            status = Path(location.file).stat()
+            status = os.stat(location.file)  # noqa: PTH116 - a Path costs twice as much
         except OSError:
             self._drop(location.key)
+            self._found.clear()
             return None
-        same = cached.stamp == FileStamp.of(status)
+        same = cached.stamp.is_of(status)
         if same and cached.is_racy:
             cached.is_racy = cached.stamp.is_racy
             same = disk.read_file(location.file) == (
@@ -262,10 +290,12 @@ class DocumentStore:
         if not same:
             self._drop(location.key)
             return None
-        self._recount_newest()
-        self._cache.move_to_end(location.key)
-        self._count(location.key, cached)
-        self._evict(location.key)
+        is_newest = next(reversed(self._cache)) == location.key
+        if not is_newest or cached.cost != cached.document.cost:
+            self._recount_newest()
+            self._cache.move_to_end(location.key)
+            self._count(location.key, cached)
+            self._evict(location.key)
         return cached
 
     def _keep(self, key: str, document: Document, stamp: FileStamp) -> _Cached:

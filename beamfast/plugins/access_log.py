@@ -7,8 +7,10 @@ written falls back to standard output and never breaks serving.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import re
 import sys
 import time
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ logger: logging.Logger = logging.getLogger("beamfast.access_log")
 _ESCAPES: Final = {
     code: f"\\x{code:02x}" for code in (*range(0x20), 0x22, 0x5C, *range(0x7F, 0xA0))
 }
+_UNSAFE: Final = re.compile(r'[\x00-\x1f"\\\x7f-\x9f]')
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class AccessLog(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._lines: list[str] = []
+        self._full = max(self.options.buffer_size, 1)
         self._file: TextIO | None = None
         self._second = 0
         self._stamp = ""
@@ -77,8 +81,9 @@ class AccessLog(Plugin[Options]):
     ) -> None:
         """Note the answer."""
         self._lines.append(self._line(request, response))
-        if len(self._lines) >= self.options.buffer_size:
-            self._write()
+        # Once in a loop turn, however many answers it gives.
+        if len(self._lines) == self._full:
+            asyncio.get_running_loop().call_soon(self._write)
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []
@@ -93,39 +98,50 @@ class AccessLog(Plugin[Options]):
             self._file = None
 
     def _line(self, request: Request, response: Response) -> str:
-        size = len(response.body) if isinstance(response.body, bytes) else 0
-        if request.method == "HEAD":
-            size = 0
-        referer = request.headers.get("referer", "-") or "-"
-        agent = request.headers.get("user-agent", "-") or "-"
+        body, size = response.body, 0
+        if isinstance(body, bytes) and request.method != "HEAD":
+            size = len(body)
         now = time.time()
         if self.options.format == "json":
-            return json.dumps(
-                {
-                    "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-                    "remote_ip": request.remote_addr,
-                    "user": request.user,
-                    "method": request.method,
-                    "uri": request.target,
-                    "version": f"HTTP/{request.http_version}",
-                    "status": response.status,
-                    "size": size,
-                    "user_agent": agent,
-                    "referer": referer,
-                    "request_time_ms": round(
-                        (time.monotonic() - request.started) * 1000, 3
-                    ),
-                }
-            )
+            return self._record(request, response.status, size, now)
         if int(now) != self._second:
             self._second = int(now)
             self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
-        user = (request.user or "-").translate(_ESCAPES)
         line = (
-            f"{request.remote_addr} - {user} [{self._stamp}] "
-            f'"{request.method} {request.target.translate(_ESCAPES)} '
+            f"{request.remote_addr} - {_escaped(request.user or '-')} [{self._stamp}] "
+            f'"{request.method} {_escaped(request.target)} '
             f'HTTP/{request.http_version}" {response.status} {size}'
         )
         if self.options.format == "combined":
-            line += f' "{referer.translate(_ESCAPES)}" "{agent.translate(_ESCAPES)}"'
+            referer, agent = _sender(request)
+            line += f' "{_escaped(referer)}" "{_escaped(agent)}"'
         return line
+
+    def _record(self, request: Request, status: int, size: int, now: float) -> str:
+        referer, agent = _sender(request)
+        return json.dumps(
+            {
+                "timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+                "remote_ip": request.remote_addr,
+                "user": request.user,
+                "method": request.method,
+                "uri": request.target,
+                "version": f"HTTP/{request.http_version}",
+                "status": status,
+                "size": size,
+                "user_agent": agent,
+                "referer": referer,
+                "request_time_ms": round(
+                    (time.monotonic() - request.started) * 1000, 3
+                ),
+            }
+        )
+
+
+def _sender(request: Request) -> tuple[str, str]:
+    headers = request.headers
+    return headers.get("referer") or "-", headers.get("user-agent") or "-"
+
+
+def _escaped(text: str) -> str:
+    return text.translate(_ESCAPES) if _UNSAFE.search(text) else text

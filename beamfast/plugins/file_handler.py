@@ -19,8 +19,9 @@ from typing import Final, Literal
 from beamfast.documents.change import Appending, Change, Removal, Replacement
 from beamfast.documents.document import Document
 from beamfast.documents.store import DocumentStore, FileStamp, Location
+from beamfast.entry import Version
 from beamfast.errors import DocumentNotFound, StorageError
-from beamfast.http import Request, Response
+from beamfast.http import Headers, Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.conditional import Conditions, EntityTags
 
@@ -29,6 +30,8 @@ ALLOW: Final = "GET, PUT, DELETE, OPTIONS, POST, HEAD"
 #: Files above this size are read piece by piece, off the loop.
 STREAM_ABOVE: Final = 2**20
 PIECE: Final = 2**18
+#: Documents whose fields are not built again for each request.
+KEPT_FIELDS: Final = 1024
 
 _BYTE_RANGE: Final = re.compile(r"\s*bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
 _FILE_NAME: Final = re.compile(r"[^/\\\x00-\x1f\x7f]{1,255}")
@@ -55,6 +58,11 @@ class FileHandler(Plugin[Options]):
 
     name = "file-handler"
 
+    def __init__(self, options: Options | None = None) -> None:
+        super().__init__(options)
+        # The fields of documents by key; they change with the version.
+        self._fields: dict[str, tuple[Version, Headers]] = {}
+
     def handle_request(
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response] | None:
@@ -64,7 +72,7 @@ class FileHandler(Plugin[Options]):
             headers = [("Allow", ALLOW), ("Accept-Ranges", "selector")]
             return Response(200, headers=headers)
         if method in ("GET", "HEAD"):
-            location = context.store.resolve(request.path)
+            location = context.store.find(request.path)
             if not context.committer.may_exist(location):
                 raise DocumentNotFound("File not found")
             if not location.is_html:
@@ -148,12 +156,29 @@ class FileHandler(Plugin[Options]):
         self, request: Request, location: Location, document: Document
     ) -> Response:
         """Return an HTML document as its file has it."""
-        etag = str(document.version)
-        headers = [("ETag", f'"{etag}"'), ("Accept-Ranges", "selector")]
-        if Conditions.from_headers(request.headers).is_unmodified(etag):
+        version, headers = self._fields.get(location.key) or (None, None)
+        if headers is None or version is not document.version:
+            headers = self._document_fields(location, document)
+        conditions = Conditions.from_headers(request.headers)
+        if not conditions.is_empty and conditions.is_unmodified(str(document.version)):
+            headers = headers.copy()
+            headers.remove("Content-Type")
             return Response(304, headers=headers)
-        media_type = self._media_type(location)
-        return Response(200, document.source, content_type=media_type, headers=headers)
+        return Response(200, document.source, headers=headers)
+
+    def _document_fields(self, location: Location, document: Document) -> Headers:
+        """Build the fields of a document, and keep them for its next request."""
+        headers = Headers(
+            [
+                ("ETag", f'"{document.version}"'),
+                ("Accept-Ranges", "selector"),
+                ("Content-Type", self._media_type(location)),
+            ]
+        )
+        if len(self._fields) >= KEPT_FIELDS:
+            self._fields.clear()
+        self._fields[location.key] = document.version, headers
+        return headers
 
     async def _write(self, request: Request, context: Context) -> Response:
         """Store, append or remove a whole file."""

@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from beamfast.commit.committer import Committer
 from beamfast.commit.lock import FileLock
@@ -24,6 +25,9 @@ from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import HostConfig, is_loopback_name
 from beamfast.server.plugin_types import load_plugin
+
+#: Values of ``Host`` that need no second look.
+REMEMBERED_NAMES: Final = 1024
 
 
 class Host:
@@ -107,24 +111,36 @@ class Hosts:
         for host in hosts:
             for name in host.config.names:
                 self._by_name.setdefault(name.lower(), host)
+        self._chosen: dict[str, tuple[Host | None, bool]] = {}
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
         """Answer ``request``; never raises."""
-        name = host_name(request.headers.get("host") or "localhost")
-        host = self._by_name.get(name) or self._by_wildcard(name)
+        value = request.headers.get("host") or "localhost"
+        host, is_ours = self._chosen.get(value) or self._choose(value)
         if host is None:
-            host = self._by_name.get("*")
-            if host is None:
-                return Response(404, "Host not found")
-            if self._is_loopback and not is_loopback_name(name):
-                return host.pipeline.answer(
-                    request, Response(421, "This server does not have that name")
-                )
+            return Response(404, "Host not found")
+        if not is_ours:
+            return host.pipeline.answer(
+                request, Response(421, "This server does not have that name")
+            )
         if request.method in WRITE_METHODS and is_foreign(request, host.config):
             return host.pipeline.answer(
                 request, Response(403, "Writes from other origins are refused")
             )
         return host.pipeline.handle(request)
+
+    def _choose(self, value: str) -> tuple[Host | None, bool]:
+        """Return the host for a ``Host`` field, and whether the name may be ours."""
+        name = host_name(value)
+        host, is_ours = self._by_name.get(name) or self._by_wildcard(name), True
+        if host is None:
+            host = self._by_name.get("*")
+            is_ours = not self._is_loopback or is_loopback_name(name)
+        # Clients choose the values, so there may be any number.
+        if len(self._chosen) >= REMEMBERED_NAMES:
+            self._chosen.clear()
+        self._chosen[value] = host, is_ours
+        return host, is_ours
 
     def _by_wildcard(self, name: str) -> Host | None:
         """Return the host with the longest ``*.`` name that covers ``name``."""

@@ -4,9 +4,10 @@ import os
 
 import pytest
 
+from beamfast.documents import store as module
 from beamfast.documents.document import Document
 from beamfast.documents.selector import Selector
-from beamfast.documents.store import SMALL_FILE, DocumentStore
+from beamfast.documents.store import FOUND_SECONDS, SMALL_FILE, DocumentStore
 from beamfast.entry import Version
 from beamfast.errors import AccessDenied, DocumentNotFound, EditConflict, TooLarge
 
@@ -26,6 +27,48 @@ def store(root):
 def age(path):
     """Make a file old enough for its stamp to be trusted."""
     os.utime(path, (1_000_000_000, 1_000_000_000))
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return a list whose only item is the time."""
+    seconds = [0.0]
+    monkeypatch.setattr(module.time, "monotonic", lambda: seconds[0])
+    return seconds
+
+
+def test_a_path_is_followed_once_a_second(store, root, clock):
+    (root / "link.html").symlink_to("page.html")
+    assert store.find("/link.html").key == "/page.html"
+    (root / "link.html").unlink()
+    (root / "link.html").symlink_to("a.txt")
+    clock[0] += 0.9 * FOUND_SECONDS
+    assert store.find("/link.html").key == "/page.html"
+    clock[0] += 0.1 * FOUND_SECONDS
+    assert store.find("/link.html").key == "/a.txt"
+
+
+def test_a_path_that_leads_nowhere_is_followed_each_time(store, root, clock):
+    assert not store.find("/new.html").exists
+    (root / "new.html").write_bytes(b"<p>new")
+    assert store.find("/new.html").exists
+
+
+def test_a_file_that_is_gone_is_found_no_more(store, root, clock):
+    store.load(store.find("/page.html"))
+    (root / "page.html").unlink()
+    with pytest.raises(DocumentNotFound):
+        store.load(store.find("/page.html"))
+    assert not store.find("/page.html").exists
+
+
+def test_a_number_of_paths_is_remembered(store, monkeypatch, clock):
+    monkeypatch.setattr(module, "FOUND_PATHS", 2)
+    first = store.find("/page.html")
+    assert store.find("/page.html") is first
+    store.find("/a.txt")
+    store.find("/./a.txt")
+    assert store.find("/page.html") is not first
 
 
 def test_a_document_is_read_once(store, root):

@@ -7,6 +7,7 @@ import pytest
 from beamfast.connection.service import Service
 from beamfast.http import Headers, Request, Response
 from beamfast.pubsub.hub import Hub
+from beamfast.server import host as module
 from beamfast.server.config import HostConfig, PluginConfig
 from beamfast.server.host import Host, Hosts, host_name
 
@@ -50,6 +51,16 @@ async def test_the_host_field_chooses_whatever_its_case_and_port(make_hosts):
     hosts = make_hosts("one.example", "two.example", is_loopback=False)
     for value in ("two.example", "TWO.example", "two.example:3000"):
         assert (await answer(hosts, request(host=value))).body == b"two.example"
+
+
+async def test_a_value_is_looked_at_again_after_too_many_others(
+    make_hosts, monkeypatch
+):
+    monkeypatch.setattr(module, "REMEMBERED_NAMES", 2)
+    hosts = make_hosts("one.example", is_loopback=False)
+    for value in ("one.example", "two.example", "three.example", "one.example") * 2:
+        expected = 200 if value == "one.example" else 404
+        assert (await answer(hosts, request(host=value))).status == expected
 
 
 async def test_an_unknown_host_is_404_or_the_catch_all(make_hosts):
