@@ -1,5 +1,5 @@
 """
-Edits: one element of a document replaced, removed, or given other content.
+Edits: one element replaced, removed, or given other content or attributes.
 
 An edit changes the bytes of the selected element and no others. It is applied to
 the tree as a DOM operation first; :mod:`beamfast.documents.ladder` then finds the
@@ -18,6 +18,13 @@ from typing import Final
 
 from turbohtml import Element, Node
 
+from beamfast.documents.attributes import (
+    plan_add_class,
+    plan_remove,
+    plan_remove_class,
+    plan_set,
+    plan_toggle_class,
+)
 from beamfast.documents.document import Document
 from beamfast.documents.fragment import Told, tell_whole
 from beamfast.documents.ladder import (
@@ -35,7 +42,7 @@ from beamfast.documents.placement import (
     plan_prepend,
     plan_text,
 )
-from beamfast.documents.plan import plan_delete, plan_replace
+from beamfast.documents.plan import Plan, plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
 from beamfast.documents.spans import doctype_text
 from beamfast.entry import Splice, Version
@@ -53,6 +60,11 @@ class Kind(enum.Enum):
     AFTER = "after"
     INNER = "inner"
     TEXT = "text"
+    SET_ATTRIBUTE = "set-attribute"
+    REMOVE_ATTRIBUTE = "remove-attribute"
+    ADD_CLASS = "add-class"
+    REMOVE_CLASS = "remove-class"
+    TOGGLE_CLASS = "toggle-class"
 
     @property
     def told_as(self) -> str:
@@ -69,6 +81,11 @@ class Kind(enum.Enum):
         """True when all that was there before stays."""
         return self in (Kind.BEFORE, Kind.PREPEND, Kind.APPEND, Kind.AFTER)
 
+    @property
+    def concerns_tag(self) -> bool:
+        """True when an attribute changes, and no content."""
+        return self.value.endswith(("-attribute", "-class"))
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:
@@ -78,15 +95,17 @@ class Operation:
     Attributes:
         kind: what to do.
         selector: with which element.
-        content: HTML, or plain text for ``TEXT``, as UTF-8; replacing with nothing
-            removes the element.
+        content: HTML as UTF-8, or plain text for ``TEXT`` and ``SET_ATTRIBUTE``;
+            replacing with nothing removes the element.
         template_scope: the selector also enters ``template`` elements.
+        name: of the attribute, or the class token.
     """
 
     kind: Kind
     selector: Selector
     content: bytes = b""
     template_scope: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +126,8 @@ class Edit:
             first element that went, in the old one.
         count: how many nodes of the new tree, from ``position`` on, are new. Text
             that joined the text before it is not counted.
-        result: bytes that were put into the file, however wide the rewrite.
+        result: bytes that were put into the file, however wide the rewrite; of an
+            attribute, the element that has it or had it.
         matched: the filters that concern this edit.
     """
 
@@ -152,7 +172,7 @@ def apply(
     )
     if not targets:
         raise NoElementMatched(NO_MATCH)
-    plan = _PLANS[operation.kind](document, targets[0], operation.content)
+    plan = _plan(document, targets[0], operation)
     watched = _Watch(operation.selector, filters)
     watched.look(plan.parent, plan.removed)
     # From here on the tree is the expected one, and no longer the document's.
@@ -163,13 +183,17 @@ def apply(
     told = Told(plan.content, plan.wrapper, plan.attributes)
     if plan.whole is not None:
         told = tell_whole(plan.whole, doctype_text(document.text.text))
-    position = plan.position
-    if watched.waiting or not rewrite.is_exact:
+    position, result = plan.position, rewrite.result
+    if watched.waiting or not rewrite.is_exact or operation.kind.concerns_tag:
         place = _place(rewrite, expected, plan.position, count)
         watched.look(place.parent, place.nodes)
         count = place.count
         # What was there before is found in the old tree, where it was.
         position = plan.position if plan.removed else place.position
+        if operation.kind.concerns_tag:
+            (element,) = place.nodes
+            assert isinstance(element, Element)
+            result = rewrite.document.element_bytes(element)
     return Edit(
         level=rewrite.level,
         splices=rewrite.splices,
@@ -179,13 +203,13 @@ def apply(
         attributes=told.attributes,
         position=position,
         count=count,
-        result=rewrite.result,
+        result=result,
         matched=frozenset(watched.matched),
         _document=rewrite.document,
     )
 
 
-_PLANS: Final = {
+_CONTENT_PLANS: Final = {
     Kind.REPLACE: plan_replace,
     Kind.DELETE: plan_delete,
     Kind.BEFORE: plan_before,
@@ -195,6 +219,21 @@ _PLANS: Final = {
     Kind.INNER: plan_inner,
     Kind.TEXT: plan_text,
 }
+_TAG_PLANS: Final = {
+    Kind.REMOVE_ATTRIBUTE: plan_remove,
+    Kind.ADD_CLASS: plan_add_class,
+    Kind.REMOVE_CLASS: plan_remove_class,
+    Kind.TOGGLE_CLASS: plan_toggle_class,
+}
+
+
+def _plan(document: Document, target: Element, operation: Operation) -> Plan:
+    kind = operation.kind
+    if kind is Kind.SET_ATTRIBUTE:
+        return plan_set(document, target, operation.name, operation.content)
+    if kind in _TAG_PLANS:
+        return _TAG_PLANS[kind](document, target, operation.name)
+    return _CONTENT_PLANS[kind](document, target, operation.content)
 
 
 @dataclass(frozen=True, slots=True)

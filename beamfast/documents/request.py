@@ -3,12 +3,15 @@ What a request asks to be done to the element that its ``Range`` selects.
 
 The method alone means replace, append or delete. ``Beam-Position`` says where the
 content goes instead, in the words of ``insertAdjacentHTML`` and of the setters of
-the DOM. Whatever is not understood is refused: a write must never do something
-else than its writer meant.
+the DOM; ``Beam-Attribute`` and ``Beam-Class`` say that an attribute is meant.
+Whatever is not understood is refused: a write must never do something else than
+its writer meant. Nor may it do more than its method: authorization rules know
+methods, so POST only ever adds, inside the element.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -27,6 +30,14 @@ _POSITIONS: Final = {
     "outerhtml": Kind.REPLACE,
     "textcontent": Kind.TEXT,
 }
+_CLASS_VERBS: Final = {
+    "add": Kind.ADD_CLASS,
+    "remove": Kind.REMOVE_CLASS,
+    "toggle": Kind.TOGGLE_CLASS,
+}
+# Header fields are visible ASCII; of that, what HTML allows (HTML, 13.1.2.3).
+_ATTRIBUTE: Final = re.compile(r"[!#-&(-.0-;?-~]+")
+_TOKEN: Final = re.compile(r"[!-~]+")
 
 
 def requested(
@@ -51,16 +62,50 @@ def requested(
         DocumentError: (``bad-operation``) the header fields ask for nothing that
             can be done.
     """
-    kind = operation_for(method)
     position = _only("Beam-Position", get_all)
+    attribute = _only("Beam-Attribute", get_all)
+    classes = _only("Beam-Class", get_all)
+    if [position, attribute, classes].count(None) < 2:
+        raise _bad("Only one of Beam-Position, Beam-Attribute and Beam-Class")
+    kind, name = operation_for(method), ""
     if position is not None:
-        if kind is Kind.DELETE:
-            raise _bad("Beam-Position is for PUT and POST")
-        try:
-            kind = _POSITIONS[position.lower()]
-        except KeyError:
-            raise _bad("Unknown Beam-Position") from None
-    return Operation(kind, selector, content, template_scope)
+        kind = _kind_at(method, position)
+    elif attribute is not None:
+        kind, name = _kind_of_attribute(method, attribute), attribute
+    elif classes is not None:
+        kind, name = _kind_of_class(method, classes, content)
+    return Operation(kind, selector, content, template_scope, name)
+
+
+def _kind_at(method: str, position: str) -> Kind:
+    if method == "DELETE":
+        raise _bad("Beam-Position is for PUT and POST")
+    kind = _POSITIONS.get(position.lower())
+    if kind is None:
+        raise _bad("Unknown Beam-Position")
+    if method == "POST" and kind not in (Kind.PREPEND, Kind.APPEND):
+        # Who may only add to an element must not get to replace it by a header
+        # field that no authorization rule looks at, nor to write beside it.
+        raise _bad("POST adds inside the element; other positions need PUT")
+    return kind
+
+
+def _kind_of_attribute(method: str, name: str) -> Kind:
+    if method == "POST":
+        raise _bad("Beam-Attribute is for PUT and DELETE")
+    if not _ATTRIBUTE.fullmatch(name):
+        raise _bad("Beam-Attribute is no name of an attribute")
+    return Kind.SET_ATTRIBUTE if method == "PUT" else Kind.REMOVE_ATTRIBUTE
+
+
+def _kind_of_class(method: str, value: str, content: bytes) -> tuple[Kind, str]:
+    if method != "PUT" or content:
+        raise _bad("Beam-Class is for PUT without a body")
+    verb, _, token = value.partition(" ")
+    token = token.strip()
+    if verb.lower() not in _CLASS_VERBS or not _TOKEN.fullmatch(token):
+        raise _bad("Beam-Class is add, remove or toggle, and one class")
+    return _CLASS_VERBS[verb.lower()], token
 
 
 def _only(name: str, get_all: Callable[[str], Sequence[str]]) -> str | None:

@@ -135,7 +135,7 @@ class SelectorHandler(Plugin[Options]):
         content = body
         if edit is not None:
             content = body if kind.only_adds else edit.result.rstrip()
-        elif kind is Kind.REPLACE:
+        elif kind is Kind.REPLACE or kind.concerns_tag:
             # A change that was made before is known by what the log says of it.
             content = outcome.entry.content.encode().rstrip()
         return Response(206, content, content_type="text/html", headers=headers)

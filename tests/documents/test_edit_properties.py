@@ -48,6 +48,7 @@ CONTENTS = st.one_of(
     ).map("".join),
 )
 KINDS = st.sampled_from(list(Kind))
+NAMES = st.sampled_from(["title", "class", "id", "x", "y", "viewBox"])
 CSS = st.sampled_from([*TAGS, "html", "head", "body", "p + p", "* > *", "body *"])
 
 
@@ -65,7 +66,8 @@ def edits(draw):
         selector = Selector("body")
     if not Document(source).select(selector):
         selector = Selector("body")
-    return source, Operation(draw(KINDS), selector, draw(CONTENTS).encode())
+    content, name = draw(CONTENTS).encode(), draw(NAMES)
+    return source, Operation(draw(KINDS), selector, content, name=name)
 
 
 INSIDE = (Kind.APPEND, Kind.PREPEND, Kind.INNER, Kind.TEXT)
@@ -83,6 +85,8 @@ def new_nodes(document, operation):
                 parent = child
     if kind is Kind.DELETE:
         return target, parent, ()
+    if kind.concerns_tag:
+        return target, parent, (target,)
     if kind is Kind.TEXT:
         return target, parent, (turbohtml.Text(content.decode()),)
     if kind is Kind.REPLACE and is_structural(target):
@@ -94,11 +98,33 @@ def new_nodes(document, operation):
     return target, parent, fragment_in(content, parent).nodes
 
 
+def change_tag(target, operation):
+    """Change an attribute or a class as scripts in a page would."""
+    name = operation.name
+    classes = (target.attr("class") or "").split()
+    match operation.kind:
+        case Kind.SET_ATTRIBUTE:
+            is_html = target.namespace is turbohtml.Namespace.HTML
+            known = name.lower() if is_html else name
+            target.attrs[known] = operation.content.decode()
+        case Kind.REMOVE_ATTRIBUTE:
+            for known in set(target.attrs) & {name, name.lower()}:
+                del target.attrs[known]
+        case Kind.ADD_CLASS | Kind.TOGGLE_CLASS if name not in classes:
+            target.attrs["class"] = " ".join([*classes, name])
+        case Kind.REMOVE_CLASS | Kind.TOGGLE_CLASS if name in classes:
+            classes.remove(name)
+            target.attrs["class"] = " ".join(classes)
+
+
 def wanted_tree(source, operation):
     """Return the tree after a DOM operation made here, without the ladder."""
     document = Document(source)
     tree = document.html
     target, parent, nodes = new_nodes(document, operation)
+    if operation.kind.concerns_tag:
+        change_tag(target, operation)
+        return tree
     match operation.kind:
         case Kind.BEFORE:
             target.insert_before(*nodes)
@@ -193,11 +219,13 @@ def test_position_and_count_find_the_new_nodes(edit):
 
 
 @settings(max_examples=50, deadline=None)
-@given(PAGES, st.lists(st.tuples(KINDS, CSS, CONTENTS), min_size=20, max_size=20))
+@given(
+    PAGES, st.lists(st.tuples(KINDS, CSS, CONTENTS, NAMES), min_size=20, max_size=20)
+)
 def test_chains_of_edits_on_kept_trees_equal_a_cold_parse(source, edits):
     document = Document(source)
-    for kind, css, content in edits:
-        operation = Operation(kind, Selector(css), content.encode())
+    for kind, css, content, name in edits:
+        operation = Operation(kind, Selector(css), content.encode(), name=name)
         before = document.source
         try:
             done = apply(document, operation)

@@ -126,7 +126,7 @@ PIECES = [
 @given(st.lists(st.sampled_from(PIECES), min_size=1), st.sampled_from(list(Kind)))
 def test_no_content_can_alter_the_properties_of_its_item(pieces, kind):
     document = Document(b"<table><tr><td><div id=x>old</div>y</td></tr></table>")
-    operation = Operation(kind, Selector("#x"), "".join(pieces).encode())
+    operation = Operation(kind, Selector("#x"), "".join(pieces).encode(), name="title")
     try:
         edit = apply(document, operation)
     except DocumentError:
@@ -174,7 +174,7 @@ def test_replaying_all_items_gives_the_tree_of_the_file(edits):
     viewer = Viewer(SOURCE)
     document = Document(SOURCE.encode())
     for kind, css, content in edits:
-        operation = Operation(kind, Selector(css), content.encode())
+        operation = Operation(kind, Selector(css), content.encode(), name="class")
         try:
             edit = apply(document, operation)
         except DocumentError:

@@ -193,14 +193,21 @@ async def test_content_keeps_its_tags(site, selector, content):
         ("outerHTML", b"<ol></ol> ", b"<ol></ol>", b"<ol></ol> "),
     ],
 )
-@pytest.mark.parametrize("method", ["PUT", "POST"])
 async def test_a_position_puts_the_content_elsewhere(
-    site, method, position, content, answer, result
+    site, position, content, answer, result
 ):
-    got = await site.ask(method, "/page.html", content, "ul", Beam_Position=position)
+    got = await site.ask("PUT", "/page.html", content, "ul", Beam_Position=position)
     assert (got.status, got.body) == (206, answer)
     assert got.headers["Beam-Edit"] == "splice"
     assert result in site.read("page.html")
+
+
+async def test_post_cannot_replace_whatever_the_position(site):
+    before = site.read("page.html")
+    for position in ("outerHTML", "innerHTML", "beforebegin"):
+        got = await site.ask("POST", "/page.html", b"", "ul", Beam_Position=position)
+        assert got.headers["X-Beamfast-Error"] == "bad-operation"
+    assert site.read("page.html") == before
 
 
 async def test_text_is_no_markup(site):
@@ -218,6 +225,25 @@ async def test_an_unknown_position_changes_nothing(site, position):
     assert got.status == 400
     assert got.headers["X-Beamfast-Error"] == "bad-operation"
     assert site.read("page.html") == before
+
+
+async def test_put_sets_an_attribute_and_delete_removes_it(site):
+    before = site.read("page.html")
+    got = await site.ask("PUT", "/page.html", b"say <hi>", "h1", Beam_Attribute="title")
+    assert (got.status, got.headers["Beam-Edit"]) == (206, "splice")
+    assert got.body == b'<h1 class=top title="say <hi>">Notes</h1>'
+    assert got.body in site.read("page.html")
+    gone = await site.ask("DELETE", "/page.html", b"", "h1", Beam_Attribute="title")
+    assert (gone.status, gone.body) == (204, b"")
+    assert site.read("page.html") == before
+
+
+async def test_classes_come_and_go(site):
+    for verb, classes in (("add", b'"top k"'), ("toggle", b'"top"')):
+        got = await site.ask("PUT", "/page.html", b"", "h1", Beam_Class=f"{verb} k")
+        assert (got.status, got.body) == (206, b"<h1 class=" + classes + b">Notes</h1>")
+    got = await site.ask("PUT", "/page.html", b"", "h1", Beam_Class="remove top")
+    assert got.body == b'<h1 class="">Notes</h1>'
 
 
 async def test_nothing_can_stand_beside_the_body(site):
