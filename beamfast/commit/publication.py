@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from beamfast.documents.document import Document
 from beamfast.documents.streamitem import (
     SCHEMA_TYPE,
     render,
@@ -19,6 +20,7 @@ from beamfast.documents.streamitem import (
     render_version,
 )
 from beamfast.entry import Entry, Version
+from beamfast.errors import EditRefused
 from beamfast.pubsub.hub import WireForm
 
 #: Bytes of a document that a RESET still carries; above it the client GETs.
@@ -116,6 +118,17 @@ def version_frame(
     return subscriber.frame_item(text, str(version), None)
 
 
+def _text_of(source: bytes) -> str | None:
+    """Return a document as text; None when the client has to GET its bytes."""
+    if len(source) > RESET_LIMIT:
+        return None
+    try:
+        return Document(source).text.text
+    except EditRefused:
+        # UTF-16, or bytes that their own label does not fit.
+        return None
+
+
 def _wire_form(
     frame: Callable[[str, str, str | None], bytes], form: ItemForm
 ) -> WireForm:
@@ -128,10 +141,7 @@ def _wire_form(
         if not form.takes_resets:
             # Clients of the original would apply a whole document to an element.
             return b""
-        if source is not None and len(source) > RESET_LIMIT:
-            content = None
-        else:
-            content = (source or b"").decode("utf-8", "replace")
+        content = _text_of(source or b"")
         text = render_reset(
             url,
             content,

@@ -51,13 +51,19 @@ def test_an_edit_is_one_item_with_its_version(forms):
     ("source", "content"),
     [
         (b"<p>\xc3\xa9", "<p>\u00e9"),
-        (b"<p>\xff", "<p>\ufffd"),
+        (b"<p>\xe9", "<p>\u00e9"),
+        (b"<meta charset=koi8-r><p>\xc1", "<meta charset=koi8-r><p>\u0430"),
+        (b"\xef\xbb\xbf<p>\xff", "<p>\ufffd"),
+        (b"\xff\xfe<\x00p\x00>\x00", None),
         (None, ""),
         (b"", ""),
         (b"x" * RESET_LIMIT, "x" * RESET_LIMIT),
         (b"x" * (RESET_LIMIT + 1), None),
     ],
-    ids=["text", "not UTF-8", "gone", "empty", "at the limit", "over the limit"],
+    ids=[
+        *("UTF-8", "not UTF-8", "with a label", "broken UTF-8", "UTF-16"),
+        *("gone", "empty", "at the limit", "over the limit"),
+    ],
 )
 def test_a_change_of_the_whole_document_is_a_reset(forms, source, content):
     form = forms.get(Viewer(), ItemForm())
