@@ -89,6 +89,8 @@ class Committer:
     def start(self) -> None:
         """Begin to notice what others do to the files and to the log."""
         self._watcher.start()
+        if self._is_shared:
+            self._hub.on_ring(self._catch_up_soon)
 
     async def close(self) -> None:
         """Finish what is queued, write the files; later changes get 503."""
@@ -106,6 +108,11 @@ class Committer:
         await self._rewriter.flush()
         while tasks := [one.task for one in self._replica.keepers if one.task]:
             await asyncio.wait(tasks)
+
+    @property
+    def conflicts(self) -> int:
+        """Changes by hand that overtook an edit whose file was not written yet."""
+        return self._sequencer.conflicts
 
     def health(self) -> Health:
         """Return whether edits can be stored, and files be written."""
@@ -146,10 +153,9 @@ class Committer:
             DocumentNotFound: there is no such document.
             StorageError: the journal cannot be read.
         """
-        keeper = self._replica.keeper(location)
-        await self._ready(keeper)
+        await self._ready(self._replica.keeper(location))
         while (document := self.peek(location)) is None:
-            await self._work_once(keeper)
+            await self._work_once(self._replica.keeper(location))
         return document
 
     def may_exist(self, location: Location) -> bool:
@@ -293,6 +299,9 @@ class Committer:
                 self._start(keeper)
             except DocumentError as error:
                 logger.debug("%s: %s", location.key, error)
+        self._catch_up_soon()
+
+    def _catch_up_soon(self) -> None:
         if self._replica.is_behind:
             task = self._loop.create_task(self._replica.catch_up())
             self._chores.add(task)

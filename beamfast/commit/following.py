@@ -118,6 +118,7 @@ class Followers:
         after: str | None,
         greet: Greeting | None,
     ) -> None:
+        keeper.joining += 1
         try:
             if after is not None:
                 version = Version.parse(after)
@@ -132,6 +133,8 @@ class Followers:
         except BeamfastError as error:
             logger.warning("%s cannot be followed: %s", keeper.location.key, error)
             subscriber.abort()
+        finally:
+            keeper.joining -= 1
 
     def _join(
         self, subscriber: Any, keeper: Keeper, form: ItemForm, greet: Greeting | None

@@ -63,6 +63,7 @@ class Keeper:
             has no entry.
         is_loaded: ``version`` and what follows are known.
         is_stale: the log went on in a way that does not continue ``version``.
+        is_blind: ``is_stale`` only because the bytes at ``version`` are not at hand.
         exists: the document is there at ``version``.
         is_ahead: the file does not have ``version`` yet, or was changed by hand.
         document: the committed snapshot while ``is_ahead``.
@@ -76,6 +77,7 @@ class Keeper:
     version: Version
     is_loaded: bool = False
     is_stale: bool = False
+    is_blind: bool = False
     exists: bool = False
     is_ahead: bool = False
     document: Document | None = None
@@ -89,6 +91,8 @@ class Keeper:
     dirty_since: float = 0.0
     edited_at: float = 0.0
     failures: int = 0
+    #: Connections that are about to follow.
+    joining: int = 0
 
     @property
     def is_logged(self) -> bool:
@@ -98,7 +102,8 @@ class Keeper:
     @property
     def is_idle(self) -> bool:
         """True when nothing would be lost by forgetting the keeper."""
-        return not (self.task or self.queue or self.is_ahead or self.rewriting)
+        busy = self.task or self.queue or self.rewriting or self.joining
+        return not (busy or self.is_ahead)
 
     def is_full(self, change: Change) -> bool:
         """Return True when ``change`` has to be refused."""

@@ -90,11 +90,11 @@ class Replica:
         """Return the keeper of a document; its state may have to be loaded."""
         keeper = self._keepers.get(location.key)
         if keeper is None:
+            self._evict()
             keeper = Keeper(location, Version.of_file(b""))
-            self._keepers[location.key] = keeper
             if self.is_unwritten:
                 self.adopt_file(keeper)
-            self._evict()
+            self._keepers[location.key] = keeper
         self._keepers.move_to_end(location.key)
         return keeper
 
@@ -148,15 +148,15 @@ class Replica:
         Raises:
             StorageError: the journal cannot be read.
         """
-        before = keeper.version if keeper.is_loaded else None
         key = keeper.location.key
         while True:
-            keeper.is_stale = False
+            keeper.is_stale = keeper.is_blind = False
             snapshot = await self._journal.load(key)
             records = tuple(await self._journal.files(key))
             # What was logged meanwhile may or may not be in what was read.
             if not keeper.is_stale:
                 break
+        before = keeper.version if keeper.is_loaded else None
         if snapshot is None:
             keeper.is_ahead, keeper.document = False, None
             self.adopt_file(keeper)
@@ -220,7 +220,7 @@ class Replica:
         if keeper is None:
             return
         previous = keeper.version
-        if not keeper.is_loaded or keeper.is_stale:
+        if not keeper.is_loaded or (keeper.is_stale and not keeper.is_blind):
             keeper.is_stale = True
             return
         if logged.version.revision < previous.revision or logged.version == previous:
@@ -234,9 +234,20 @@ class Replica:
         else:
             try:
                 entry = Entry.from_event(logged.event)
-                before = self.committed(keeper)
+                before = None if keeper.is_blind else self._before(keeper)
+            except ValueError:
+                self._diverge(keeper, logged)
+                return
+            except (ChangedByHand, DocumentError):
+                # Another process wrote the file before this one came to the entry.
+                keeper.is_blind = True
+                before = None
+            if keeper.is_blind:
+                self._apply_blindly(keeper, logged, entry)
+                return
+            try:
                 source = redo(entry, before.source if before else None)
-            except (ValueError, ChangedByHand, DocumentError):
+            except ValueError:
                 self._diverge(keeper, logged)
                 return
             document = None if source is None else Document(source, logged.version)
@@ -246,9 +257,27 @@ class Replica:
         self._publish(keeper, previous, entry, document)
         self._on_moved(keeper)
 
+    def _before(self, keeper: Keeper) -> Document | None:
+        """Return what the next entry was made on."""
+        if not keeper.is_ahead:
+            # Not the file, which another process may have written meanwhile.
+            document = self._store.remembered(keeper.location)
+            if document is not None and document.version == keeper.version:
+                return document if keeper.exists else None
+        return self.committed(keeper)
+
+    def _apply_blindly(self, keeper: Keeper, logged: Logged, entry: Entry) -> None:
+        """Publish an edit of a document whose bytes before it are gone."""
+        if not entry.is_element_edit:
+            self._diverge(keeper, logged)
+            return
+        previous, keeper.version, keeper.is_stale = keeper.version, logged.version, True
+        self._publish(keeper, previous, entry, None)
+        self._on_stale(keeper)
+
     def _diverge(self, keeper: Keeper, logged: Logged) -> None:
         self.divergences += 1
-        keeper.is_stale = True
+        keeper.is_stale, keeper.is_blind = True, False
         logger.info("%s is loaded anew at %s", logged.document, logged.version)
         self._on_stale(keeper)
 
@@ -286,7 +315,7 @@ class Replica:
     def _evict(self) -> None:
         """Forget who has not been asked for longest, if nobody needs it."""
         surplus = len(self._keepers) - KEEPERS
-        if surplus <= 0:
+        if surplus < 0:
             return
         for key, keeper in list(self._keepers.items())[: 2 * surplus + 16]:
             if keeper.is_idle and not self._hub.subscribers(

@@ -66,6 +66,7 @@ class Rewriter:
         self._lock = lock
         self._durable = durable
         self._behind: dict[Keeper, str] = {}
+        self._writing = 0
         #: Files that could not be written, since the start.
         self.failures = 0
 
@@ -167,17 +168,33 @@ class Rewriter:
 
     async def _bring_up(self, keeper: Keeper) -> bool:
         """Put the committed snapshot in the place of the file."""
-        location, version, document = keeper.location, keeper.version, keeper.document
-        if self._lock is not None:
+        if self._lock is None:
+            return await self._put_in_place(keeper)
+        if not self._lock.acquire():
+            return False
+        self._writing += 1
+        try:
             # Another process may have written the file meanwhile.
-            keeper.records = tuple(await self._journal.files(location.key))
+            keeper.records = tuple(await self._journal.files(keeper.location.key))
+            written = [record.version.revision for record in keeper.records]
+            newest = max(written, default=0)
+            # Then this one will hear of it, and must not go back.
+            return newest <= keeper.version.revision and await self._put_in_place(
+                keeper
+            )
+        finally:
+            self._writing -= 1
+            if not self._writing:
+                # Others may be behind with documents that this one does not know.
+                self._lock.release()
+
+    async def _put_in_place(self, keeper: Keeper) -> bool:
+        location, version, document = keeper.location, keeper.version, keeper.document
         finding = examine(self._store, location, keeper.records)
         if finding.record is None:
             self._by_hand(keeper)
             return False
         if finding.record.version != version:
-            if self._lock is not None and not self._lock.acquire():
-                return False
             kept = finding.record
             if document is None:
                 record = record_of(version, None, None)

@@ -23,7 +23,6 @@ from beamfast.documents.document import Document
 from beamfast.documents.store import DocumentStore
 from beamfast.entry import Version
 from beamfast.errors import (
-    AccessDenied,
     Busy,
     DocumentError,
     DocumentNotFound,
@@ -40,6 +39,8 @@ TRIES: Final = 20
 #: Seconds of the first pause between two tries, and of the longest.
 PAUSE: Final = 0.002
 PAUSE_AT_MOST: Final = 0.050
+#: Looks at a file before it counts as changed by hand, where others write it too.
+LOOKS: Final = 4
 
 
 class Sequencer:
@@ -199,6 +200,8 @@ class Sequencer:
         self, keeper: Keeper
     ) -> tuple[Document | None, Replacement | Removal | None]:
         """Return the committed snapshot, and what was done to the file by hand."""
+        if self._is_shared:
+            await self._know_file(keeper)
         try:
             if not keeper.is_ahead:
                 return self._replica.committed(keeper), None
@@ -207,11 +210,12 @@ class Sequencer:
                 return keeper.document, None
             found = finding.document
             await self._keep_overtaken(keeper)
-        except AccessDenied:
+        except DocumentError as error:
             # Not a file that could be read; what is committed stands.
-            if keeper.is_ahead:
-                return keeper.document, None
-            raise
+            if not keeper.is_ahead:
+                raise
+            logger.warning("%s: %s", keeper.location.key, error)
+            return keeper.document, None
         except ChangedByHand:
             if not keeper.is_logged:
                 document = self._replica.adopt_file(keeper)
@@ -225,6 +229,23 @@ class Sequencer:
             return None, None
         change = Removal() if found is None else Replacement(found.source, "import")
         return None, change
+
+    async def _know_file(self, keeper: Keeper) -> None:
+        """Learn what other processes put in the place of the file."""
+        # What is in place was recorded before; but between a look at the records
+        # and one at the file a whole rewrite may lie, hardly so twice in a row.
+        for _ in range(LOOKS):
+            try:
+                if not keeper.is_ahead:
+                    self._replica.committed(keeper)
+                    return
+                if examine(self._store, keeper.location, keeper.records).record:
+                    return
+            except ChangedByHand:
+                pass
+            except DocumentError:
+                return
+            await self._replica.load(keeper)
 
     async def _keep_overtaken(self, keeper: Keeper) -> None:
         """Keep what only the journal had, before a change by hand goes over it."""
