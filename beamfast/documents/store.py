@@ -122,6 +122,11 @@ class DocumentStore:
             cached = self._keep(location.key, Document(source), stamp)
         return cached.document
 
+    def remembered(self, location: Location) -> Document | None:
+        """Return the snapshot as last known, whatever its file is like now."""
+        cached = self._cache.get(location.key)
+        return None if cached is None else cached.document
+
     def read(self, location: Location) -> tuple[bytes, FileStamp]:
         """
         Return the bytes of a file and their stamp.

@@ -157,8 +157,7 @@ class Supervisor:
             now = time.monotonic()
             for key, _ in ready:
                 if isinstance(key.data, Slot):
-                    if not key.data.listen(now):
-                        self._selector.unregister(key.fileobj)
+                    self._listen(key.data, now)
                 elif any(
                     number in (signal.SIGINT, signal.SIGTERM)
                     for number in signals.read()
@@ -171,6 +170,15 @@ class Supervisor:
                     slot.heard = now
             self._looked = now
             self._look_after_all(now)
+
+    def _listen(self, slot: Slot, now: float) -> None:
+        was_ready = slot.is_ready
+        if not slot.listen(now):
+            assert slot.control is not None
+            self._selector.unregister(slot.control)
+        elif slot.is_ready and not was_ready:
+            assert slot.process is not None
+            logger.info("worker %d is process %d", slot.number, slot.process.pid)
 
     def stop(self, now: float) -> None:
         """Let the workers drain; a second call cuts what is still open."""
