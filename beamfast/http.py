@@ -216,6 +216,7 @@ class Upgrade:
             not (discard mode, for subscribers only).
         subprotocol: the chosen one, echoed in the response (RFC 6455, 4.2.2).
         max_size: of a message, in bytes; above it the socket closes with 1009.
+        max_fragments: frames of a message; above it the socket closes with 1008.
         ping_interval: seconds between server pings, 0 for none.
         ping_timeout: seconds to wait for a pong before closing with 1011.
     """
@@ -223,6 +224,7 @@ class Upgrade:
     on_open: Callable[[Any], None]
     subprotocol: str | None = None
     max_size: int = 2**20
+    max_fragments: int = 4096
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
 

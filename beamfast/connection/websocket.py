@@ -86,7 +86,10 @@ class WebSocket(Outbound):
     def of_request(cls, request: Request, upgrade: Upgrade, service: Service) -> Self:
         """Return the socket that follows the 101 for ``request``."""
         driver = Rfc6455Driver(
-            Side.SERVER, max_size=upgrade.max_size, subprotocol=upgrade.subprotocol
+            Side.SERVER,
+            max_size=upgrade.max_size,
+            max_fragments=upgrade.max_fragments,
+            subprotocol=upgrade.subprotocol,
         )
         websocket = cls(driver, request.path, upgrade, service)
         websocket.user = request.user

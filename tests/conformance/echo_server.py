@@ -69,8 +69,7 @@ def set_echo(websocket: WebSocket) -> None:
 def answer(request: Request) -> Response:
     if not request.is_websocket:
         return Response(426, headers=[("Upgrade", "websocket")])
-    size = LIMITS["max_size"]
-    return Response(101, upgrade=Upgrade(set_echo, max_size=size, ping_interval=0))
+    return Response(101, upgrade=Upgrade(set_echo, ping_interval=0, **LIMITS))
 
 
 async def serve(port: int, *, with_connection: bool) -> None:

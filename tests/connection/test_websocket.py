@@ -375,6 +375,16 @@ async def test_a_message_over_the_limit_is_1009(peer):
     assert payload[:2] == close_payload(1009)
 
 
+async def test_a_message_in_too_many_fragments_is_1008(peer):
+    await peer.open(max_fragments=2)
+    fragment = build_frame(0, b"", fin=False, mask=b"mask")
+    await peer.send(build_frame(TEXT, b"a", fin=False, mask=b"mask"), fragment)
+    assert peer.frames() == []
+    await peer.send(fragment)
+    ((_, payload),) = peer.frames()
+    assert payload[:2] == close_payload(1008)
+
+
 async def test_a_failed_connection_lets_the_peer_read_why(peer):
     await peer.open()
     await peer.send(b"\xff" * 1000)
