@@ -22,6 +22,8 @@ HEARTBEAT: Final = "heartbeat"
 DRAIN: Final = "drain"
 CUT: Final = "cut"
 
+_PATH: Final = "pathlib.Path"
+
 #: Seconds between two heartbeats of a worker.
 HEARTBEAT_INTERVAL: Final = 1.0
 #: Seconds that an assignment may take through the socket.
@@ -51,12 +53,13 @@ class Assignment:
 
     def to_json(self) -> str:
         """Return the assignment as one line."""
-        return json.dumps(asdict(self), default=str)
+        shared = None if self.shared is None else str(self.shared)
+        return _dump({**asdict(self), "shared": shared})
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what :meth:`to_json` wrote."""
-        values = json.loads(text)
+        values = _load(text)
         config = _read_config(values.pop("config"))
         shared = values.pop("shared")
         return cls(config, shared=None if shared is None else Path(shared), **values)
@@ -64,12 +67,25 @@ class Assignment:
 
 def config_to_json(config: ServerConfig) -> str:
     """Return a configuration as one line."""
-    return json.dumps(asdict(config), default=str)
+    return _dump(asdict(config))
 
 
 def config_from_json(text: str) -> ServerConfig:
     """Read what :func:`config_to_json` wrote."""
-    return _read_config(json.loads(text))
+    return _read_config(_load(text))
+
+
+def _dump(values: dict[str, Any]) -> str:
+    """Write what JSON cannot say, paths, as objects with a name of their own."""
+    return json.dumps(values, default=lambda path: {_PATH: str(path)})
+
+
+def _load(text: str) -> dict[str, Any]:
+    values: dict[str, Any] = json.loads(
+        text,
+        object_hook=lambda found: Path(found[_PATH]) if _PATH in found else found,
+    )
+    return values
 
 
 def _read_config(values: dict[str, Any]) -> ServerConfig:
@@ -78,12 +94,13 @@ def _read_config(values: dict[str, Any]) -> ServerConfig:
 
 
 def _read_host(values: dict[str, Any]) -> HostConfig:
-    plugins = tuple(
-        PluginConfig(plugin["name"], _with_tuples(plugin["options"]))
-        for plugin in values.pop("plugins")
-    )
-    root = Path(values.pop("root"))
-    return HostConfig(root, plugins=plugins, **_with_tuples(values))
+    plugins = tuple(map(_read_plugin, values.pop("plugins")))
+    return HostConfig(plugins=plugins, **_with_tuples(values))
+
+
+def _read_plugin(values: dict[str, Any]) -> PluginConfig:
+    nested = tuple(map(_read_plugin, values["nested"]))
+    return PluginConfig(values["name"], _with_tuples(values["options"]), nested)
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

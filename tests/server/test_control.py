@@ -22,6 +22,15 @@ CONFIG = ServerConfig(
                 PluginConfig("websocket", {"ping_interval": 3.5}),
                 PluginConfig("cors", {"allowed_origins": ("https://a", "https://b")}),
                 PluginConfig("access-log"),
+                PluginConfig(
+                    "directory",
+                    {"directory": "/a"},
+                    (
+                        PluginConfig("directory", {}, (PluginConfig("cors"),)),
+                        PluginConfig("redirect", {"rules_file": Path("/srv/r.html")}),
+                        PluginConfig("error-handler", {"error_page": {"404": "a"}}),
+                    ),
+                ),
             ),
             allowed_origins=("https://friend.example",),
             server_header="",
