@@ -28,6 +28,7 @@ from beamfast.documents.change import (
     Removal,
     Replacement,
     carry_out,
+    validators,
 )
 from beamfast.documents.document import Document
 from beamfast.entry import Entry, Version
@@ -116,7 +117,11 @@ class Batch:
                 if waiting.may_repeat and (done := await self._done(journal, waiting)):
                     self.repeats.append((waiting, done))
                     continue
-                waiting.conditions.require(str(base) if document else None)
+                if not waiting.conditions.is_empty:
+                    tags = validators(
+                        *(waiting.change, document, base), edit_limit=self.edit_limit
+                    )
+                    waiting.conditions.require(*tags)
                 outcome = carry_out(
                     waiting.change,
                     document,

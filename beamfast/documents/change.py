@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Edit, Kind, Operation, apply
+from beamfast.documents.selection import read_selection
 from beamfast.entry import Entry, Splice, Version
 from beamfast.errors import DocumentNotFound, TooLarge
 
@@ -227,6 +228,33 @@ def redo(entry: Entry, source: bytes | None) -> bytes | None:
     if len(after) != entry.length_after:
         raise ValueError(f"{len(after)} bytes instead of {entry.length_after}")
     return after
+
+
+def validators(
+    change: Change, document: Document | None, base: Version, *, edit_limit: int
+) -> list[str | None]:
+    """
+    Return the tags that a condition of ``change`` may name.
+
+    Of an edit of elements that is also the tag of what its selector reads, so
+    that writers of different parts of a document need not know of each other.
+
+    Args:
+        change: what is to be done.
+        document: the present snapshot; None when there is no file.
+        base: its version.
+        edit_limit: bytes; above it nothing is selected.
+    """
+    if document is None:
+        return [None]
+    tags: list[str | None] = [str(base)]
+    if isinstance(change, ElementEdit) and document.size <= edit_limit:
+        operation = change.operation
+        selection = read_selection(
+            document, operation.selector, template_scope=operation.template_scope
+        )
+        tags.append(selection.tag if selection else None)
+    return tags
 
 
 def operation_for(method: str) -> Kind:

@@ -15,12 +15,14 @@ from beamfast.documents.change import ElementEdit
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind
 from beamfast.documents.request import requested
+from beamfast.documents.selection import Selection, read_selection
 from beamfast.documents.selector import NO_MATCH, Selector, range_selector
 from beamfast.documents.store import Location
 from beamfast.errors import (
     DocumentError,
     DocumentNotFound,
     NoElementMatched,
+    PreconditionFailed,
     SelectorError,
     TooLarge,
 )
@@ -117,14 +119,18 @@ class SelectorHandler(Plugin[Options]):
             template_scope=_enters_templates(request),
         )
         kind = operation.kind
-        outcome = await context.committer.commit(
-            location,
-            ElementEdit(operation, kind.told_as),
-            url=request.url,
-            user=request.user or "",
-            conditions=Conditions.from_headers(request.headers),
-            idempotency_key=request.headers.get("idempotency-key"),
-        )
+        try:
+            outcome = await context.committer.commit(
+                location,
+                ElementEdit(operation, kind.told_as),
+                url=request.url,
+                user=request.user or "",
+                conditions=Conditions.from_headers(request.headers),
+                idempotency_key=request.headers.get("idempotency-key"),
+            )
+        except PreconditionFailed as error:
+            document = await context.committer.current(location)
+            return _changed(error, request, document, selector, context)
         edit = outcome.edit
         headers = [("ETag", f'"{outcome.version}"')]
         if edit is not None:
@@ -154,16 +160,41 @@ def _selected(
     """Return all matches in document order, as they stand in the file."""
     if document.size > context.store.edit_limit:
         raise TooLarge("The document is too large to be selected from")
-    elements = document.select(selector, template_scope=_enters_templates(request))
-    if not elements:
+    selection = _read(request, document, selector)
+    if selection is None:
         raise NoElementMatched(NO_MATCH)
-    etag = str(document.version)
-    headers = [("ETag", f'"{etag}"'), ("Accept-Ranges", "selector")]
-    if Conditions.from_headers(request.headers).is_unmodified(etag):
+    headers = [*_tags(document, selection), ("Accept-Ranges", "selector")]
+    conditions = Conditions.from_headers(request.headers)
+    if conditions.is_unmodified(str(document.version), selection.tag):
         return Response(304, headers=headers)
     headers.append(("Content-Range", selector.content_range()))
-    body = b"\n".join(document.element_bytes(one).rstrip() for one in elements)
-    return Response(206, body, content_type="text/html", headers=headers)
+    return Response(206, selection.content, content_type="text/html", headers=headers)
+
+
+def _changed(
+    error: PreconditionFailed,
+    request: Request,
+    document: Document,
+    selector: Selector,
+    context: Context,
+) -> Response:
+    """Return the refusal with the tags that hold now (RFC 9110, 15.5.13)."""
+    selection = None
+    if document.size <= context.store.edit_limit:
+        selection = _read(request, document, selector)
+    headers = [*_tags(document, selection), ("X-Beamfast-Error", error.code)]
+    return Response(error.status, str(error), headers=headers)
+
+
+def _read(request: Request, document: Document, selector: Selector) -> Selection | None:
+    return read_selection(document, selector, template_scope=_enters_templates(request))
+
+
+def _tags(document: Document, selection: Selection | None) -> list[tuple[str, str]]:
+    tags = [("ETag", f'"{document.version}"')]
+    if selection is not None:
+        tags.append(("Beam-Fragment-ETag", f'"{selection.tag}"'))
+    return tags
 
 
 def _enters_templates(request: Request) -> bool:

@@ -10,9 +10,11 @@ from beamfast.documents.change import (
     Replacement,
     carry_out,
     operation_for,
+    validators,
 )
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation
+from beamfast.documents.selection import read_selection
 from beamfast.documents.selector import Selector
 from beamfast.entry import Entry, Splice, Version
 from beamfast.errors import DocumentNotFound, NoElementMatched, TooLarge
@@ -108,3 +110,18 @@ def test_a_change_says_how_much_it_holds():
 def test_methods_and_operations():
     kinds = [operation_for(method) for method in ("PUT", "POST", "DELETE")]
     assert kinds == [Kind.REPLACE, Kind.APPEND, Kind.DELETE]
+
+
+def test_the_tag_of_what_is_selected_is_a_validator_of_an_element_edit_only():
+    document = Document(SOURCE, BASE)
+    version, tag = validators(edit(), document, BASE, edit_limit=2**20)
+    assert version == str(BASE)
+    assert tag == read_selection(document, Selector("#a")).tag
+    assert validators(edit(selector="h6"), document, BASE, edit_limit=2**20) == [
+        str(BASE),
+        None,
+    ]
+    # What is too large is not selected from, and refused later.
+    assert validators(edit(), document, BASE, edit_limit=1) == [str(BASE)]
+    assert validators(Removal(), document, BASE, edit_limit=2**20) == [str(BASE)]
+    assert validators(edit(), None, BASE, edit_limit=2**20) == [None]

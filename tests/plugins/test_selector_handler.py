@@ -350,6 +350,56 @@ async def test_if_match_guards_an_edit(site):
     assert b"<h1>2" not in site.read("page.html")
 
 
+async def fragment_tag(site, selector):
+    answer = await site.ask("GET", "/page.html", selector=selector)
+    return answer.headers["Beam-Fragment-ETag"]
+
+
+async def test_a_fragment_tag_guards_an_edit_against_changes_of_that_part(site):
+    heading, items = await fragment_tag(site, "h1"), await fragment_tag(site, "ul")
+    # Another part changes, which is nothing to the writer of the list.
+    good = await site.ask("PUT", "/page.html", b"<h1>1</h1>", "h1", If_Match=heading)
+    assert good.status == 206
+    good = await site.ask("POST", "/page.html", b"<li>c", "ul", If_Match=items)
+    assert good.status == 206
+    before = site.read("page.html")
+    for method in ("PUT", "POST", "DELETE"):
+        bad = await site.ask(method, "/page.html", b"<ul>", "ul", If_Match=items)
+        assert (bad.status, bad.headers["X-Beamfast-Error"]) == (
+            412,
+            "precondition-failed",
+        )
+        assert bad.headers["ETag"].startswith('"2-')
+        assert bad.headers["Beam-Fragment-ETag"] == await fragment_tag(site, "ul")
+    assert site.read("page.html") == before
+
+
+async def test_a_fragment_tag_of_another_selector_does_not_count(site):
+    tag = await fragment_tag(site, "h1")
+    bad = await site.ask("PUT", "/page.html", b"<ul>", "ul", If_Match=tag)
+    assert bad.status == 412
+    gone = await site.ask("PUT", "/page.html", b"<ul>", "h6", If_Match=tag)
+    assert gone.status == 412
+    assert "Beam-Fragment-ETag" not in gone.headers
+
+
+async def test_if_none_match_with_a_fragment_tag_answers_304_while_it_stays(site):
+    tag = await fragment_tag(site, "h1")
+    await site.ask("PUT", "/page.html", b"<ul></ul>", "ul")
+    same = await site.ask("GET", "/page.html", selector="h1", If_None_Match=tag)
+    assert (same.status, same.body) == (304, b"")
+    assert same.headers["Beam-Fragment-ETag"] == tag
+    await site.ask("PUT", "/page.html", b"<h1>2</h1>", "h1")
+    new = await site.ask("GET", "/page.html", selector="h1", If_None_Match=tag)
+    assert (new.status, new.body) == (206, b"<h1>2</h1>")
+
+
+async def test_if_none_match_with_a_fragment_tag_guards_against_a_repetition(site):
+    tag = await fragment_tag(site, "h1")
+    again = await site.ask("PUT", "/page.html", b"<h1>", "h1", If_None_Match=tag)
+    assert again.status == 412
+
+
 async def test_a_document_over_the_limit_is_served_and_not_edited(site):
     (site.root / "big.html").write_bytes(b"<p id=p>" + b"x" * (2 * 2**20))
     assert (await site.ask("GET", "/big.html")).status == 200
