@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
+import logging
 import os
 import stat
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final, Self
 
 from beamfast.errors import ConfigError
+
+logger: logging.Logger = logging.getLogger("beamfast.server")
 
 #: Name of the lock that shows that a folder's owner lives.
 LOCK: Final = "lock"
@@ -97,6 +102,56 @@ class WorkerFolder:
             lock = _lock(folder, 0)
             _remove(folder)
             os.close(lock)
+
+
+@contextlib.contextmanager
+def hold_roots(roots: Iterable[Path]) -> Iterator[None]:
+    """
+    Be the only server of these document roots while the context lasts.
+
+    Two would each count revisions of the same files.
+
+    Raises:
+        ConfigError: another server has one of them.
+    """
+    try:
+        folder = run_directory()
+    except ConfigError as error:
+        logger.warning("nothing keeps a second server away: %s", error)
+        yield
+        return
+    with contextlib.ExitStack() as stack:
+        for root in {root.resolve() for root in roots}:
+            stack.enter_context(_hold_root(folder, root))
+        yield
+
+
+@contextlib.contextmanager
+def _hold_root(folder: Path, root: Path) -> Iterator[None]:
+    name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
+    path = folder / f"root-{name}"
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder = os.read(lock, 20).decode() or "that just starts"
+            os.close(lock)
+            raise ConfigError(
+                f"{root} is served already, by process {holder}"
+            ) from None
+        # Its last holder may have removed it after we opened it.
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(lock), path.stat()):
+                break
+        os.close(lock)
+    try:
+        os.truncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def _lock(folder: Path, flags: int) -> int:

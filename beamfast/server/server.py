@@ -21,6 +21,7 @@ from beamfast.server.config import ServerConfig
 from beamfast.server.host import Host, Hosts
 from beamfast.server.listener import listen
 from beamfast.server.plugin_types import load_plugin
+from beamfast.server.rundir import hold_roots
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
 
@@ -75,8 +76,14 @@ class Server:
 
         Returns:
             the exit code.
+
+        Raises:
+            ConfigError: another server has one of the document roots.
         """
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            hold_roots(one.root for one in self.config.hosts),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(self.serve(on_ready, handle_signals=True))
         return 0
 

@@ -26,7 +26,7 @@ from beamfast.errors import ConfigError
 from beamfast.server.binding import bind_tcp_for, url_of
 from beamfast.server.config import ServerConfig
 from beamfast.server.control import CUT, DRAIN, Assignment, config_from_json
-from beamfast.server.rundir import WorkerFolder, run_directory
+from beamfast.server.rundir import WorkerFolder, hold_roots, run_directory
 from beamfast.server.slot import Slot
 
 logger: logging.Logger = logging.getLogger("beamfast.supervisor")
@@ -131,11 +131,16 @@ class Supervisor:
 
         Returns:
             the exit code: 0, or that of a worker that could not start.
+
+        Raises:
+            ConfigError: another server has one of the document roots.
+            OSError: the port is in use, or may not be bound.
         """
         self._on_ready = on_ready
         try:
             self.bind()
             with contextlib.ExitStack() as stack:
+                stack.enter_context(hold_roots(one.root for one in self.config.hosts))
                 if len(self._slots) > 1:
                     folder = stack.enter_context(WorkerFolder(run_directory()))
                     self._folder = folder.path
@@ -176,7 +181,7 @@ class Supervisor:
         if not slot.listen(now):
             assert slot.control is not None
             self._selector.unregister(slot.control)
-        elif slot.is_ready and not was_ready:
+        elif slot.is_ready > was_ready and (self._was_ready or len(self._slots) > 1):
             assert slot.process is not None
             logger.info("worker %d is process %d", slot.number, slot.process.pid)
 

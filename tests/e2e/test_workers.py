@@ -10,6 +10,8 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -184,7 +186,7 @@ def test_all_workers_end_with_the_supervisor_and_leave_nothing(
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
     server, workers = start(3)
     assert server.edit("PUT", PAGE, "h1", "<h1>Last</h1>") == 206
-    assert len(list((tmp_path / "run").iterdir())) == 1
+    assert len(list((tmp_path / "run").iterdir())) == 2
     assert server.stop() == 0
     for pid in workers.values():
         with pytest.raises(ProcessLookupError):
@@ -202,3 +204,21 @@ def test_workers_that_lose_their_supervisor_end(start):
                 os.kill(pid, 0)
                 time.sleep(0.02)
             raise AssertionError(f"worker {pid} lives on")
+
+
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_a_second_server_of_the_same_folder_is_refused(serve, workers):
+    first = serve()
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "beamfast", first.root),
+            *("--port", "0", "--workers", workers),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"is served already, by process {first.process.pid}" in done.stderr
+    assert "Traceback" not in done.stderr

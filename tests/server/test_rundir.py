@@ -1,12 +1,13 @@
 """Where running servers keep sockets and locks, and who may write there."""
 
+import logging
 import os
 import stat
 
 import pytest
 
 from beamfast.errors import ConfigError
-from beamfast.server.rundir import WorkerFolder, run_directory
+from beamfast.server.rundir import WorkerFolder, hold_roots, run_directory
 
 
 @pytest.fixture(autouse=True)
@@ -74,3 +75,56 @@ def test_what_a_killed_supervisor_left_is_removed_and_a_live_one_kept(tmp_path):
     (stale / "0").write_text("")
     with WorkerFolder(tmp_path) as first, WorkerFolder(tmp_path) as second:
         assert sorted(tmp_path.iterdir()) == sorted([first.path, second.path])
+
+
+def test_a_root_has_one_server_at_a_time(tmp_path):
+    with hold_roots([tmp_path]):
+        message = rf"{tmp_path} is served already, by process {os.getpid()}"
+        with pytest.raises(ConfigError, match=message), hold_roots([tmp_path]):
+            raise AssertionError("two servers")
+    with hold_roots([tmp_path]):
+        assert len(list(run_directory().iterdir())) == 1
+    assert list(run_directory().iterdir()) == []
+
+
+def test_a_root_is_the_same_by_any_name(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path)
+    with (
+        hold_roots([tmp_path]),
+        pytest.raises(ConfigError, match="served already"),
+        hold_roots([tmp_path / "link"]),
+    ):
+        raise AssertionError("two servers")
+
+
+def test_hosts_may_share_a_root_and_others_have_their_own(tmp_path):
+    with hold_roots([tmp_path, tmp_path]), hold_roots([tmp_path / "other"]):
+        assert len(list(run_directory().iterdir())) == 2
+
+
+def test_what_a_killed_server_left_keeps_nobody_away(tmp_path):
+    with hold_roots([tmp_path]):
+        (lock,) = run_directory().iterdir()
+    lock.write_text("12345678901234567890")
+    with hold_roots([tmp_path]):
+        assert lock.read_text() == str(os.getpid())
+
+
+def test_a_lock_that_its_holder_removed_meanwhile_is_made_again(tmp_path, monkeypatch):
+    real, removed = os.fstat, []
+
+    def fstat(descriptor):
+        if not removed:
+            removed.extend(run_directory().iterdir())
+            removed[0].unlink()
+        return real(descriptor)
+
+    monkeypatch.setattr(os, "fstat", fstat)
+    with hold_roots([tmp_path]):
+        assert removed[0].read_text() == str(os.getpid())
+
+
+def test_without_a_run_directory_it_serves_and_says_so(tmp_path, monkeypatch, caplog):
+    run_directory().chmod(0o777)
+    with caplog.at_level(logging.WARNING), hold_roots([tmp_path]):
+        assert "nothing keeps a second server away" in caplog.text
