@@ -41,11 +41,12 @@ CREATE TABLE documents (
     retained INTEGER NOT NULL
 );
 CREATE TABLE bodies (
-    document INTEGER PRIMARY KEY,
+    document INTEGER NOT NULL,
     revision INTEGER NOT NULL,
     chain TEXT NOT NULL,
     sha256 BLOB NOT NULL,
-    body BLOB
+    body BLOB,
+    UNIQUE (document, revision)
 );
 CREATE TABLE log (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -89,9 +90,9 @@ class FileJournal(Journal):
         with database.as_storage_error():
             return log.head(connection)
 
-    async def load(self, document: str) -> Snapshot | None:
-        """Return where ``document`` stands."""
-        return await self._read(lambda far: log.load(far, document), None)
+    async def load(self, document: str, at: Version | None = None) -> Snapshot | None:
+        """Return where ``document`` stands, or stood."""
+        return await self._read(lambda far: log.load(far, document, at), None)
 
     async def commit(
         self,
@@ -100,11 +101,12 @@ class FileJournal(Journal):
         events: Sequence[bytes],
         body: bytes | None,
         operations: Sequence[str] = (),
+        original: bytes | None = None,
     ) -> Version | Behind | Reset:
         """Append ``events`` if ``document`` still stands at ``base``."""
         if not events:
             raise ValueError("a commit without events")
-        commit = Commit(document, base, events, body, operations)
+        commit = Commit(document, base, events, body, operations, original)
         answer: Version | Behind | Reset = await self._writer.run(
             lambda connection: log.append(connection, commit, self._retention)
         )
@@ -165,7 +167,8 @@ class FileJournal(Journal):
 
     def _near_connection(self) -> sqlite3.Connection | None:
         """Return the connection of the loop, or None while there is no database."""
-        if self._near is None and self._file.exists():
+        # Asked for each GET until the first edit, and Path.exists() costs thrice that.
+        if self._near is None and os.path.exists(self._file):  # noqa: PTH110
             try:
                 self._near = database.connect(self._file)
             except AccessDenied:

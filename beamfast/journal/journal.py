@@ -112,9 +112,14 @@ class Journal(abc.ABC):
         """Return the sequence number of the newest event, 0 without one."""
 
     @abc.abstractmethod
-    async def load(self, document: str) -> Snapshot | None:
+    async def load(self, document: str, at: Version | None = None) -> Snapshot | None:
         """
         Return where ``document`` stands, or None when it has no event.
+
+        Args:
+            document: key of the document.
+            at: an earlier version, if that is wanted; None is returned when the
+                journal cannot tell any more what it was.
 
         Raises:
             StorageError: what is stored cannot be read, or is damaged.
@@ -128,6 +133,7 @@ class Journal(abc.ABC):
         events: Sequence[bytes],
         body: bytes | None,
         operations: Sequence[str] = (),
+        original: bytes | None = None,
     ) -> Version | Behind | Reset:
         """
         Append ``events`` in one step if ``document`` still stands at ``base``.
@@ -140,6 +146,8 @@ class Journal(abc.ABC):
                 gone then.
             operations: unique name of each event, or nothing at all; an empty
                 name cannot be found again.
+            original: bytes of the document before its first event, so that it can
+                be restored.
 
         Returns:
             the version of the last event; or what to do first.

@@ -46,6 +46,7 @@ class Commit:
     events: Sequence[bytes]
     body: bytes | None
     operations: Sequence[str]
+    original: bytes | None = None
 
 
 def path_of(document: str) -> bytes:
@@ -83,6 +84,7 @@ def append(
         rows,
     )
     kept = _store_body(connection, number, version, commit)
+    _trim_bodies(connection, number, retention.size)
     connection.execute(
         "UPDATE documents SET revision = ?, chain = ?, retained = ? WHERE id = ?",
         (version.revision, version.chain, retained, number),
@@ -107,28 +109,62 @@ def _store_body(
 ) -> int:
     """Store the body if it is time to; return the revision of the stored one."""
     body = commit.body
-    found = connection.execute(
-        "SELECT revision FROM bodies WHERE document = ?", (number,)
-    ).fetchone()
-    if found is not None and body is not None and len(body) > SMALL_BODY:
-        (stored,) = found
-        (size,) = connection.execute(
-            "SELECT total(length(event)) FROM log WHERE document = ? AND revision > ?",
-            (number, stored),
-        ).fetchone()
-        if version.revision - stored < BODY_REVISIONS and size < BODY_LOG_BYTES:
+    newest = connection.execute(
+        "SELECT revision FROM bodies WHERE document = ? ORDER BY revision DESC LIMIT 2",
+        (number,),
+    ).fetchall()
+    if not newest and commit.original is not None:
+        _add_body(connection, number, commit.base, commit.original)
+    if newest and body is not None and len(body) > SMALL_BODY:
+        (stored,) = newest[0]
+        if not _is_far(connection, number, stored, version.revision):
             return int(stored)
-    connection.execute(
-        "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?, ?, ?)",
-        (
-            number,
-            version.revision,
-            version.chain,
-            hashlib.sha256(body or b"").digest(),
-            body,
-        ),
-    )
+    _add_body(connection, number, version, body)
+    if len(newest) == 2:
+        # The one before stays only if it is far enough from the one before that.
+        (last,), (before,) = newest
+        if not _is_far(connection, number, before, last):
+            connection.execute(
+                "DELETE FROM bodies WHERE document = ? AND revision = ?", (number, last)
+            )
     return version.revision
+
+
+def _add_body(
+    connection: sqlite3.Connection, number: int, version: Version, body: bytes | None
+) -> None:
+    digest = hashlib.sha256(body or b"").digest()
+    connection.execute(
+        "INSERT INTO bodies VALUES (?, ?, ?, ?, ?)", (number, *version, digest, body)
+    )
+
+
+def _is_far(connection: sqlite3.Connection, number: int, first: int, last: int) -> bool:
+    """Return True when so much lies between two revisions that both have a body."""
+    (size,) = connection.execute(
+        "SELECT total(length(event)) FROM log"
+        " WHERE document = ? AND revision > ? AND revision <= ?",
+        (number, first, last),
+    ).fetchone()
+    return bool(last - first >= BODY_REVISIONS or size >= BODY_LOG_BYTES)
+
+
+def _trim_bodies(connection: sqlite3.Connection, number: int, size: int) -> None:
+    """Remove the oldest bodies over a limit, but never the newest."""
+    kept = 0
+    rows = connection.execute(
+        "SELECT revision, length(body) FROM bodies WHERE document = ?"
+        " ORDER BY revision DESC",
+        (number,),
+    ).fetchall()
+    for index, (revision, length) in enumerate(rows):
+        kept += length or 0
+        if index and kept > size:
+            connection.execute(
+                "DELETE FROM bodies WHERE document = ? AND revision <= ?",
+                (number, revision),
+            )
+            return
 
 
 def trim(
@@ -159,6 +195,10 @@ def trim(
     connection.execute(
         "DELETE FROM log WHERE document = ? AND revision <= ?", (number, dropped[0])
     )
+    # What no retained event continues leads nowhere.
+    connection.execute(
+        "DELETE FROM bodies WHERE document = ? AND revision < ?", (number, dropped[0])
+    )
     connection.execute(
         "UPDATE documents SET start_revision = ?, start_chain = ?, retained = ?"
         " WHERE id = ?",
@@ -166,22 +206,26 @@ def trim(
     )
 
 
-def load(connection: sqlite3.Connection, document: str) -> Snapshot | None:
+def load(
+    connection: sqlite3.Connection, document: str, at: Version | None = None
+) -> Snapshot | None:
     """
-    Return where a document stands.
+    Return where a document stands, or stood at an earlier version.
 
     Raises:
         StorageError: the stored body is not the one that was stored.
     """
+    last = 2**62 if at is None else at.revision
     # One statement is one moment: a commit cannot come between its rows.
     rows = connection.execute(
         "SELECT documents.revision, documents.chain, bodies.revision, bodies.chain,"
         " sha256, body, seq, log.revision, log.chain, event"
         " FROM documents JOIN bodies ON bodies.document = documents.id"
         " LEFT JOIN log ON log.document = documents.id"
-        " AND log.revision > bodies.revision"
-        " WHERE path = ? ORDER BY log.revision",
-        (path_of(document),),
+        " AND log.revision > bodies.revision AND log.revision <= ?1"
+        " WHERE path = ?2 AND bodies.revision = (SELECT max(revision) FROM bodies"
+        " WHERE document = documents.id AND revision <= ?1) ORDER BY log.revision",
+        (last, path_of(document)),
     ).fetchall()
     if not rows:
         return None
@@ -195,9 +239,11 @@ def load(connection: sqlite3.Connection, document: str) -> Snapshot | None:
         for *_, seq, number, link, event in rows
         if seq is not None
     ]
-    return Snapshot(
-        Version(revision, chain), Version(body_revision, body_chain), body, tail
-    )
+    stored = Version(body_revision, body_chain)
+    if at is None:
+        return Snapshot(Version(revision, chain), stored, body, tail)
+    version = tail[-1].version if tail else stored
+    return Snapshot(version, stored, body, tail) if version == at else None
 
 
 def after(

@@ -77,10 +77,12 @@ class MemoryJournal(Journal):
         """Return the sequence number of the newest event."""
         return self._sequence
 
-    async def load(self, document: str) -> Snapshot | None:
-        """Return where ``document`` stands; the body is always the newest."""
+    async def load(self, document: str, at: Version | None = None) -> Snapshot | None:
+        """Return where ``document`` stands; only the newest body is kept."""
         history = self._histories.get(document)
-        return history.snapshot if history else None
+        if history is None or at not in (None, history.snapshot.version):
+            return None
+        return history.snapshot
 
     async def commit(
         self,
@@ -89,6 +91,7 @@ class MemoryJournal(Journal):
         events: Sequence[bytes],
         body: bytes | None,
         operations: Sequence[str] = (),
+        original: bytes | None = None,
     ) -> Version | Behind | Reset:
         """Append ``events`` if ``document`` still stands at ``base``."""
         if not events:

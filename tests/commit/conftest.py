@@ -62,11 +62,11 @@ class Site:
             self.steps.append("file")
             return stage(*arguments, **options)
 
-        async def record_commit(document, base, events, body, operations=()):
+        async def record_commit(document, base, events, body, *more):
             self.writing.set()
             if document != "/other.html":
                 await self.gate.wait()
-            answer = await commit(document, base, events, body, operations)
+            answer = await commit(document, base, events, body, *more)
             self.steps.append("journal")
             if isinstance(answer, Version):
                 self.written.append(body)

@@ -55,11 +55,11 @@ async def test_a_batch_is_made_again_on_the_newer_version(site):
     """What another process was faster with is below what waits here."""
     commit, tries = site.journal.commit, []
 
-    async def too_late_once(document, base, events, body, operations):
+    async def too_late_once(document, base, *more):
         tries.append(base)
         if len(tries) == 1:
             return Behind([])
-        return await commit(document, base, events, body, operations)
+        return await commit(document, base, *more)
 
     site.journal.commit = too_late_once
     first, second = await asyncio.gather(site.append(1), site.append(2))

@@ -34,10 +34,10 @@ class Down(MemoryJournal):
 
 
 class LastWriterWins(MemoryJournal):
-    async def commit(self, document, base, events, body, operations=()):
+    async def commit(self, document, base, *more):
         snapshot = await self.load(document)
         version = snapshot.version if snapshot else base
-        return await super().commit(document, version, events, body, operations)
+        return await super().commit(document, version, *more)
 
 
 class ForgetsTheBody(MemoryJournal):
@@ -47,16 +47,16 @@ class ForgetsTheBody(MemoryJournal):
 
 
 class AlwaysBehind(MemoryJournal):
-    async def commit(self, document, base, events, body, operations=()):
-        answer = await super().commit(document, base, events, body, operations)
+    async def commit(self, document, base, *more):
+        answer = await super().commit(document, base, *more)
         return Behind([]) if isinstance(answer, Reset) else answer
 
 
 class StoresBeforeItCompares(MemoryJournal):
-    async def commit(self, document, base, events, body, operations=()):
-        answer = await super().commit(document, base, events, body, operations)
+    async def commit(self, document, base, *more):
+        answer = await super().commit(document, base, *more)
         if not isinstance(answer, Version) and (now := await self.load(document)):
-            await super().commit(document, now.version, events, body)
+            await super().commit(document, now.version, *more)
         return answer
 
 

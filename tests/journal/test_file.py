@@ -177,9 +177,49 @@ async def test_a_large_body_is_stored_now_and_then(make, database):
     large = b"x" * (log.SMALL_BODY + 1)
     events = [b"%d" % number for number in range(log.BODY_REVISIONS + 2)]
     await fill(journal, *events, body=large)
-    assert database("SELECT revision FROM bodies") == [(log.BODY_REVISIONS + 1,)]
+    stored = database("SELECT revision FROM bodies ORDER BY revision")
+    assert stored == [(1,), (log.BODY_REVISIONS + 1,)]
     await fill(journal, b"1", b"y" * log.BODY_LOG_BYTES, document="/b", body=large)
     assert database("SELECT max(revision) FROM bodies WHERE document = 2") == [(2,)]
+
+
+@pytest.mark.parametrize("size", [10, log.SMALL_BODY + 1], ids=["small", "large"])
+async def test_earlier_versions_can_be_rebuilt(make, database, size):
+    journal = make()
+    original, versions = b"0" * size, [FILE]
+    for number in range(1, 101):
+        body, event = b"%d" % (number % 10) * size, b"%d" % number
+        answer = await journal.commit(
+            *("/a", versions[-1], [event], body), original=original
+        )
+        versions.append(answer)
+    for number, version in enumerate(versions):
+        snapshot = await journal.load("/a", version)
+        start = snapshot.body_version.revision
+        assert snapshot.body == b"%d" % (start % 10) * size
+        assert [one.version for one in snapshot.tail] == versions[
+            start + 1 : number + 1
+        ]
+    assert await journal.load("/a", versions[5]._replace(chain="0" * 16)) is None
+    # One body every so many revisions is enough for that.
+    ((count,),) = database("SELECT count(*) FROM bodies")
+    assert count <= 2 + 100 // log.BODY_REVISIONS + 1
+
+
+async def test_bodies_of_forgotten_versions_are_forgotten(make, database):
+    journal = make(retain_entries=10)
+    versions = await fill(journal, *(b"%d" % number for number in range(200)))
+    assert await journal.load("/a", versions[100]) is None
+    ((count,),) = database("SELECT count(*) FROM bodies")
+    assert count <= 2
+
+
+async def test_the_room_for_earlier_bodies_is_bounded(make, database):
+    journal = make(retain_bytes=2**20)
+    body = b"x" * (log.SMALL_BODY * 4)
+    await fill(journal, *(b"%d" % number for number in range(300)), body=body)
+    ((size,),) = database("SELECT sum(length(body)) FROM bodies")
+    assert size <= 2**20 + len(body)
 
 
 async def test_a_damaged_body_is_noticed(make, database):
