@@ -170,7 +170,7 @@ def coverage_core(session: nox.Session) -> None:
 
 @nox.session
 def sanitizers(session: nox.Session) -> None:
-    """Run the tests of core and drivers with memory and arithmetic checked (gcc)."""
+    """Run the tests around the core with memory and arithmetic checked (gcc)."""
     checks = "-fsanitize=address,undefined"
     place = build_apart(
         session,
@@ -190,8 +190,9 @@ def sanitizers(session: nox.Session) -> None:
         "PYTHONMALLOC": "malloc",
     }
     with session.chdir(place):
-        drivers = ["tests/protocol", "tests/fuzz", "--timeout", "600"]
-        session.run("python", "-m", *CORE_TESTS, *drivers, env=env)
+        drivers = ["tests/protocol", "tests/connection", "tests/fuzz"]
+        limit = ["--timeout", "600"]
+        session.run("python", "-m", *CORE_TESTS, *drivers, *limit, env=env)
 
 
 @nox.session
