@@ -62,7 +62,7 @@ def test_every_mistake_is_reported_and_the_rest_is_read():
             "interval": ["nan"],
             "strict": ["perhaps"],
             "kind": ["other"],
-            "orgins": ["a"],
+            "originz": ["a"],
             "log_file": ["x"],
         },
     )
@@ -73,7 +73,7 @@ def test_every_mistake_is_reported_and_the_rest_is_read():
         "interval": "interval: nan is out of range",
         "strict": "strict: 'perhaps' is neither true nor false",
         "kind": "kind: 'other' is none of auto, Schema",
-        "orgins": "unknown option orgins; did you mean origins?",
+        "originz": "unknown option originz; did you mean origins?",
     }
 
 
