@@ -66,8 +66,9 @@ class Watcher:
             await self._task
 
     def _poll(self) -> None:
-        self._look(None)
+        # First the next look: this one may raise.
         self._timer = self._loop.call_later(self._seconds, self._poll)
+        self._look(None)
 
     def _concerns_us(self, change: object, path: str) -> bool:
         """Leave out what we write ourselves."""
