@@ -79,7 +79,8 @@ class Committer:
             *(store, journal, hub, loop, self._replica, self._rewriter), shared=shared
         )
         self._followers = Followers(
-            self._replica, journal, hub, loop, self._ready, self._is_ready
+            *(self._replica, journal, hub, loop),
+            *(self._ready, self._is_ready, self._work_once),
         )
         self._watcher = Watcher(store.root, loop, self._look, shared=shared)
         self._plain = PlainWriter(store)
@@ -292,6 +293,10 @@ class Committer:
         for keeper in self._replica.keepers if key is None else self._replica.find(key):
             location = keeper.location
             if keeper.task or not keeper.is_loaded or not self.subscribers(location):
+                continue
+            if keeper.is_stale:
+                # It could not be loaded when it should have been.
+                self._start(keeper)
                 continue
             try:
                 self._replica.committed(keeper)

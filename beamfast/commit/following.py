@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from beamfast.commit.keeper import Keeper
@@ -20,7 +21,6 @@ from beamfast.commit.publication import ItemForm, Publication, WireForms
 from beamfast.commit.replica import Replica
 from beamfast.documents.store import Location
 from beamfast.entry import Entry, Version
-from beamfast.errors import BeamfastError
 from beamfast.journal.journal import Journal, Logged, Reset
 from beamfast.pubsub.hub import Hub
 
@@ -44,7 +44,9 @@ class Followers:
         journal: what is replayed.
         hub: the topics.
         loop: of this process.
-        ready: returns when the document is loaded, caught up, and as its file is.
+        ready: returns when the document is loaded and caught up.
+        is_ready: it is so already.
+        work: takes in what was done to the file by hand.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class Followers:
         loop: asyncio.AbstractEventLoop,
         ready: Callable[[Keeper], Awaitable[None]],
         is_ready: Callable[[Keeper], bool],
+        work: Callable[[Keeper], Awaitable[None]],
     ) -> None:
         self._replica = replica
         self._journal = journal
@@ -62,8 +65,9 @@ class Followers:
         self._loop = loop
         self._ready = ready
         self._is_ready = is_ready
+        self._work = work
         self._forms = WireForms()
-        self._joining: set[asyncio.Task[None]] = set()
+        self._joining: dict[tuple[Any, str], asyncio.Task[None]] = {}
 
     def follow(
         self,
@@ -85,6 +89,8 @@ class Followers:
             greet: tells it what to resume from.
         """
         keeper = self._replica.keeper(location)
+        place = subscriber, self._replica.topic(location)
+        self._stop_joining(place)
         if after is None and self._is_ready(keeper):
             # The usual case takes no turn of the loop.
             self._join(subscriber, keeper, form, greet)
@@ -92,12 +98,23 @@ class Followers:
         task = self._loop.create_task(
             self._catch_up(subscriber, keeper, form, after, greet)
         )
-        self._joining.add(task)
-        task.add_done_callback(self._joining.discard)
+        self._joining[place] = task
+        task.add_done_callback(partial(self._joined, place))
 
     def unfollow(self, subscriber: Any, location: Location) -> None:
         """Stop sending; harmless when it did not follow."""
-        self._hub.unsubscribe(subscriber, self._replica.topic(location))
+        topic = self._replica.topic(location)
+        self._stop_joining((subscriber, topic))
+        self._hub.unsubscribe(subscriber, topic)
+
+    def _stop_joining(self, place: tuple[Any, str]) -> None:
+        if (task := self._joining.pop(place, None)) is not None:
+            task.cancel()
+
+    def _joined(self, place: tuple[Any, str], task: asyncio.Task[None]) -> None:
+        # Another one may have taken its place.
+        if self._joining.get(place) is task:
+            del self._joining[place]
 
     def count(self, location: Location) -> int:
         """Return how many connections of this process follow a document."""
@@ -105,10 +122,11 @@ class Followers:
 
     async def close(self) -> None:
         """Nobody joins any more."""
-        for task in self._joining:
+        joining = list(self._joining.values())
+        for task in joining:
             task.cancel()
-        if self._joining:
-            await asyncio.wait(self._joining)
+        if joining:
+            await asyncio.wait(joining)
 
     async def _catch_up(
         self,
@@ -130,7 +148,8 @@ class Followers:
             await self._ready(keeper)
             if not subscriber.is_closing:
                 self._join(subscriber, keeper, form, greet)
-        except BeamfastError as error:
+        except Exception as error:
+            # Whatever it was, nobody waits for a stream that never begins.
             logger.warning("%s cannot be followed: %s", keeper.location.key, error)
             subscriber.abort()
         finally:
@@ -209,6 +228,7 @@ class Followers:
             try:
                 publication = self._replica.reset_of(keeper)
             except ChangedByHand:
+                await self._work(keeper)
                 continue
             subscriber.write(wire_form(publication))
             self._subscribe(subscriber, keeper, form)
