@@ -24,7 +24,7 @@ class FileLock:
         Return True when this process has the lock; never waits.
 
         Raises:
-            OSError: the file cannot be made.
+            OSError: the file cannot be made, or its file system has no locks.
         """
         if self._descriptor is None:
             descriptor = os.open(
@@ -35,6 +35,9 @@ class FileLock:
             except BlockingIOError:
                 os.close(descriptor)
                 return False
+            except OSError:
+                os.close(descriptor)
+                raise
             self._descriptor = descriptor
         return True
 

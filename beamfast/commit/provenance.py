@@ -8,6 +8,7 @@ its bytes are those of an older version: an undo in an editor is a change.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,13 +64,15 @@ def examine(
         AccessDenied: the file system refuses, or it is no regular file.
     """
     newest_first = records[::-1]
-    try:
+    # No stamp: whether the file is missing or out of reach is told by reading it.
+    with contextlib.suppress(DocumentNotFound):
         stamp = store.stamp(location)
         # A write within the last tick of the clock can have left the same stamp.
         if not stamp.is_racy:
             for record in newest_first:
                 if record.sha256 and _is_identical(record, stamp):
                     return Finding(record)
+    try:
         document = store.load(location)
     except DocumentNotFound:
         for record in newest_first:

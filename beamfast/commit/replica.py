@@ -93,7 +93,9 @@ class Replica:
             self._evict()
             keeper = Keeper(location, Version.of_file(b""))
             if self.is_unwritten:
-                self.adopt_file(keeper)
+                # Why a file cannot be read is told to whoever asks for it.
+                with contextlib.suppress(DocumentError):
+                    self.adopt_file(keeper)
             self._keepers[location.key] = keeper
         self._keepers.move_to_end(location.key)
         return keeper
@@ -148,6 +150,19 @@ class Replica:
         Raises:
             StorageError: the journal cannot be read.
         """
+        try:
+            before = await self._load(keeper)
+        except BaseException:
+            # What is known is as old as it was.
+            keeper.is_stale = True
+            raise
+        if before is not None and before != keeper.version:
+            self.publish_reset(keeper)
+        if keeper.is_ahead:
+            self._on_moved(keeper)
+
+    async def _load(self, keeper: Keeper) -> Version | None:
+        """Return the version that was known before, if there was one."""
         key = keeper.location.key
         while True:
             keeper.is_stale = keeper.is_blind = False
@@ -168,10 +183,7 @@ class Replica:
                 if record.version.revision <= keeper.version.revision
             )
             self._compare_file(keeper)
-        if before is not None and before != keeper.version:
-            self.publish_reset(keeper)
-        if keeper.is_ahead:
-            self._on_moved(keeper)
+        return before
 
     def _rebuild(self, keeper: Keeper, snapshot: Snapshot) -> None:
         source = snapshot.body

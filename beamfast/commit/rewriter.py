@@ -16,7 +16,8 @@ from typing import Final
 
 from beamfast.commit.keeper import Keeper
 from beamfast.commit.lock import FileLock
-from beamfast.commit.provenance import examine, record_of
+from beamfast.commit.provenance import Finding, examine, record_of
+from beamfast.documents.document import Document
 from beamfast.documents.store import DocumentStore, FileStamp
 from beamfast.errors import BeamfastError, DocumentNotFound
 from beamfast.journal.journal import FileRecord, Health, Journal
@@ -84,6 +85,9 @@ class Rewriter:
 
     async def write(self, keeper: Keeper) -> None:
         """Write the file of ``keeper`` now; a failure is tried again later."""
+        if keeper.rewriting is not None:
+            # It may have begun with an older version.
+            await asyncio.wait([keeper.rewriting])
         self._start(keeper)
         if keeper.rewriting is not None:
             await asyncio.wait([keeper.rewriting])
@@ -145,7 +149,7 @@ class Rewriter:
         if keeper.rewriting is None and keeper.is_ahead:
             keeper.rewriting = self._loop.create_task(self._rewrite(keeper))
         elif not keeper.is_ahead:
-            self._behind.pop(keeper, None)
+            self.forget(keeper)
 
     async def _rewrite(self, keeper: Keeper) -> None:
         seconds = QUIET
@@ -191,14 +195,16 @@ class Rewriter:
     async def _put_in_place(self, keeper: Keeper) -> bool:
         location, version, document = keeper.location, keeper.version, keeper.document
         finding = examine(self._store, location, keeper.records)
-        if finding.record is None:
+        if _is_by_hand(finding, document):
             self._by_hand(keeper)
             return False
-        if finding.record.version != version:
-            kept = finding.record
+        kept = () if finding.record is None else (finding.record,)
+        if [record.version for record in kept] != [version]:
             if document is None:
                 record = record_of(version, None, None)
-                await self._record(keeper, (kept, record))
+                await self._record(keeper, (*kept, record))
+                if self._is_overtaken(keeper, kept, document):
+                    return False
                 await asyncio.to_thread(self._remove, keeper)
             else:
                 staged = await asyncio.to_thread(
@@ -206,19 +212,27 @@ class Rewriter:
                 )
                 try:
                     record = record_of(version, document.source, staged.stamp)
-                    await self._record(keeper, (kept, record))
-                    # Once more, because an editor may have been at it meanwhile.
-                    if examine(self._store, location, (kept,)).record is None:
-                        self._by_hand(keeper)
-                        await asyncio.to_thread(staged.discard)
-                        return False
+                    await self._record(keeper, (*kept, record))
+                    overtaken = self._is_overtaken(keeper, kept, document)
                 except BaseException:
                     await asyncio.to_thread(staged.discard)
                     raise
+                if overtaken:
+                    await asyncio.to_thread(staged.discard)
+                    return False
                 await asyncio.to_thread(staged.put)
             await self._record(keeper, (record,))
         if keeper.version == version:
             self._settle(keeper)
+        return True
+
+    def _is_overtaken(
+        self, keeper: Keeper, kept: tuple[FileRecord, ...], document: Document | None
+    ) -> bool:
+        """Look once more, because an editor may have been at it meanwhile."""
+        if not _is_by_hand(examine(self._store, keeper.location, kept), document):
+            return False
+        self._by_hand(keeper)
         return True
 
     def _settle(self, keeper: Keeper) -> None:
@@ -241,3 +255,11 @@ class Rewriter:
             self._store.remove(keeper.location)
         except DocumentNotFound:
             logger.info("%s was removed already", keeper.location.key)
+
+
+def _is_by_hand(finding: Finding, document: Document | None) -> bool:
+    """Tell whether somebody else did what was found, and it is not what we want."""
+    if document is None and finding.document is None:
+        # Whoever removed the file was faster, no more.
+        return False
+    return finding.record is None

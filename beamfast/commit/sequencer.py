@@ -9,6 +9,7 @@ What was done to the file by hand comes first, as a revision of its own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 from typing import Final
@@ -142,7 +143,10 @@ class Sequencer:
         outcomes = [outcome for _, outcome in batch.outcomes]
         keeper.candidates = {outcome.version: outcome for outcome in outcomes}
         latest = batch.latest
+        original = None
         if not keeper.is_logged:
+            with contextlib.suppress(ChangedByHand):
+                original = self._replica.committed(keeper)
             # Until the first rewrite the file of revision 0 is ours as well.
             keeper.records = (self._record_here(keeper),)
             await self._journal.set_files(key, keeper.records)
@@ -153,6 +157,7 @@ class Sequencer:
                 [outcome.event for outcome in outcomes],
                 latest.document.source if latest.document else None,
                 [outcome.entry.operation_id for outcome in outcomes],
+                original.source if original else None,
             )
         except OutcomeUnknown as lost:
             found = await self._journal.replay(key, keeper.version, len(outcomes))
@@ -169,13 +174,16 @@ class Sequencer:
         keeper = batch.keeper
         if is_by_hand:
             first = batch.outcomes[0][1]
+            if keeper.rewriting is not None:
+                # It would still put its own records in the place of ours.
+                await asyncio.wait([keeper.rewriting])
             self._rewriter.forget(keeper)
             keeper.records = (self._record_here(keeper, first),)
         try:
             await self._replica.catch_up()
             if is_by_hand:
                 await self._journal.set_files(keeper.location.key, keeper.records)
-        except DocumentError:
+        except Exception:
             # The timer catches up later; the edits stand.
             logger.exception("%s is at %s", keeper.location.key, version)
         self._hub.bus.ring()
@@ -189,9 +197,11 @@ class Sequencer:
             source, stamp = self._store.read(keeper.location)
         except DocumentNotFound:
             return record_of(version, None, None)
-        if outcome is not None and (
-            outcome.document is None or outcome.document.source != source
-        ):
+        if outcome is None:
+            same = Version.of_file(source) == version
+        else:
+            same = outcome.document is not None and outcome.document.source == source
+        if not same:
             # Changed again meanwhile: that is found out when it is compared.
             return record_of(version, None, None)
         return record_of(version, source, stamp)
@@ -252,13 +262,13 @@ class Sequencer:
         written = [record.version for record in keeper.records] == [keeper.version]
         if written or keeper.document is None:
             return
-        self.conflicts += 1
         place = await asyncio.to_thread(
             self._store.keep_copy,
             keeper.location,
             keeper.version.revision,
             keeper.document.source,
         )
+        self.conflicts += 1
         logger.warning(
             "%s was changed by hand before revision %d was written; that is kept in %s",
             keeper.location.key,
