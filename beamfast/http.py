@@ -33,6 +33,9 @@ READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_METHODS: Final = frozenset({"PUT", "POST", "DELETE", "PATCH"})
 
 
+_CONTENT_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding"})
+
+
 class BodySource(Protocol):
     """Where the bytes of a request body come from."""
 
@@ -118,9 +121,9 @@ class Request:
         """True when this asks for a WebSocket (RFC 6455, 4.1), any version."""
         headers = self.headers
         return (
-            self.method == "GET"
+            b"upgrade" in headers.index
+            and self.method == "GET"
             and self.http_version == "1.1"
-            and "upgrade" in headers
             and (headers.get("upgrade") or "").lower() == "websocket"
             and "upgrade" in headers.tokens("connection")
             and "transfer-encoding" not in headers
@@ -130,12 +133,11 @@ class Request:
     @property
     def accepts_event_stream(self) -> bool:
         """True when ``Accept`` names ``text/event-stream``; ``*/*`` is not enough."""
-        headers = self.headers
         # Few requests name it at all; only those are worth reading closely.
-        return (
-            any("event-stream" in value.lower() for value in headers.get_all("accept"))
-            and headers.weights("accept").get("text/event-stream", 0.0) > 0
-        )
+        for value in self.headers.index.get(b"accept", ()):
+            if b"event-stream" in value.lower():
+                return self.headers.weights("accept").get("text/event-stream", 0.0) > 0
+        return False
 
     @property
     def is_https(self) -> bool:
@@ -148,7 +150,7 @@ class Request:
         """True when the client waits for 100 before it sends the body."""
         # HTTP/1.0 knows no interim responses (RFC 9110, 10.1.1).
         return (
-            "expect" in self.headers
+            b"expect" in self.headers.index
             and self.http_version != "1.0"
             and "100-continue" in self.headers.tokens("expect")
         )
@@ -156,7 +158,7 @@ class Request:
     @property
     def has_content(self) -> bool:
         """True when a body follows the head, be it an empty one (RFC 9112, 6.3)."""
-        return "content-length" in self.headers or "transfer-encoding" in self.headers
+        return not _CONTENT_FIELDS.isdisjoint(self.headers.index)
 
     def attach(self, source: BodySource) -> None:
         """Say where the body comes from; whoever parsed the head does this once."""

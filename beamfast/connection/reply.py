@@ -38,8 +38,9 @@ def head(
             headers.set("Connection", "close")
         elif exchange.http_version == "1.0":
             headers.set("Connection", "keep-alive")
-    more = b"" if "date" in headers else service.date_line()
-    if "server" not in headers:
+    index = headers.index
+    more = b"" if b"date" in index else service.date_line()
+    if b"server" not in index:
         more += service.server_line
     elif not headers["server"]:
         # A host whose header is configured empty does not say what it is.
@@ -48,7 +49,7 @@ def head(
     if (
         length is not None
         and status not in (101, 204, 304)
-        and "content-length" not in headers
+        and b"content-length" not in index
     ):
         more += b"Content-Length: %d\r\n" % length
     return response_head(status, headers, more=more)

@@ -115,7 +115,7 @@ class WebSocketPlugin(Plugin[Options]):
         self, request: Request, response: Response, context: Context
     ) -> None:
         """Tell a client of another version which one is spoken (RFC 6455, 4.4)."""
-        if request.is_websocket and response.status != 101:
+        if response.status != 101 and request.is_websocket:
             response.headers.set("Sec-WebSocket-Version", "13")
 
     def _open(
