@@ -110,6 +110,15 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def kill(session: nox.Session) -> None:
+    """Kill the server 200 times under load, and play 10,000 resumes."""
+    session.install("-e", ".", *group("test"))
+    env = {"BEAMFAST_KILLS": "200", "BEAMFAST_HISTORIES": "10000"}
+    files = ["tests/e2e/test_kill.py", "tests/commit/test_following_histories.py"]
+    session.run("pytest", "-s", "--timeout=3600", *files, *session.posargs, env=env)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the test suite and report the lines and branches it misses."""
     session.install("-e", ".", *group("coverage"))

@@ -112,6 +112,10 @@ class FileJournal(Journal):
         )
         return answer
 
+    async def start(self, document: str) -> Version | None:
+        """Return the version before the oldest retained event, None without one."""
+        return await self._read(lambda far: log.start(far, document), None)
+
     async def find(self, document: str, operation: str) -> Logged | None:
         """Return the retained event with that unique name."""
         return await self._read(lambda far: log.find(far, document, operation), None)
@@ -168,7 +172,7 @@ class FileJournal(Journal):
     def _near_connection(self) -> sqlite3.Connection | None:
         """Return the connection of the loop, or None while there is no database."""
         # Asked for each GET until the first edit, and Path.exists() costs thrice that.
-        if self._near is None and os.path.exists(self._file):  # noqa: PTH110
+        if self._near is None and os.path.exists(self._file):  # noqa: PTH110 - see above
             try:
                 self._near = database.connect(self._file)
             except AccessDenied:

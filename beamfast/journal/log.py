@@ -268,6 +268,15 @@ def after(
     return logged[1:] if logged and logged[0].version == version else None
 
 
+def start(connection: sqlite3.Connection, document: str) -> Version | None:
+    """Return the version before the oldest event."""
+    row = connection.execute(
+        "SELECT start_revision, start_chain FROM documents WHERE path = ?",
+        (path_of(document),),
+    ).fetchone()
+    return None if row is None else Version(*row)
+
+
 def since(connection: sqlite3.Connection, sequence: int) -> list[Logged]:
     """Return the events of all documents after ``sequence``."""
     return _logged(

@@ -1,8 +1,14 @@
-"""The command line: ``beamfast [serve] [PATH]``."""
+"""
+The command line: ``beamfast [serve] [PATH]``; further commands have a file each.
+
+The supervisor of a server is started from here and has to stay small, so what
+reads journals is loaded when its command is asked for.
+"""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import sys
 from contextlib import ExitStack
@@ -26,13 +32,29 @@ FAILURE: Final = 1
 PORT_IN_USE: Final = 3
 
 
+#: Commands that are loaded when they are asked for.
+FURTHER: Final = ("journal", "log", "restore")
+
+
 class DefaultCommand(click.Group):
     """A group whose first word may be left out when it is ``serve``."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands."""
+        return sorted([*self.commands, *FURTHER])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command, loaded when it is asked for."""
+        if cmd_name not in FURTHER:
+            return super().get_command(ctx, cmd_name)
+        module = importlib.import_module(f"beamfast.cli.{cmd_name}")
+        command: click.Command = getattr(module, cmd_name)
+        return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put ``serve`` in front unless a command or a question for help comes."""
         own = {"--help", "-h", "--version"}
-        if not args or (args[0] not in self.commands and args[0] not in own):
+        if not args or args[0] not in {*self.list_commands(ctx), *own}:
             args = ["serve", *args]
         return super().parse_args(ctx, args)
 
