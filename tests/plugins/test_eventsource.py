@@ -1,5 +1,7 @@
 """Event streams of documents: detection, the leading id, items and resets."""
 
+import asyncio
+
 import pytest
 
 
@@ -77,3 +79,41 @@ async def test_a_large_document_is_reset_without_its_content(site, viewer):
     _, reset = await viewer.lines()
     assert 'itemprop="content"' not in reset
     assert len(reset) < 1000
+
+
+async def arrived(viewer, number):
+    """Return the first lines, once there are so many."""
+    async with asyncio.timeout(5):
+        while len(lines := await viewer.lines()) < number:
+            await asyncio.sleep(0)
+    return lines
+
+
+@pytest.mark.parametrize("how", ["field", "parameter", "both"])
+async def test_a_client_that_names_a_version_gets_what_it_missed(
+    site, make_viewer, how
+):
+    tags = [
+        (await site.ask("PUT", "/page.html", b"<h1>%d</h1>" % n, "h1")).headers["ETag"]
+        for n in range(4)
+    ]
+    first, second, third, fourth = (tag.strip('"') for tag in tags)
+    viewer = make_viewer(site)
+    fields = {} if how == "parameter" else {"Last_Event_ID": second}
+    since = {"field": "", "parameter": f"?since={second}", "both": f"?since={first}"}
+    answer = await follow(site, f"/page.html{since[how]}", **fields)
+    answer.stream.on_open(viewer)
+    lines = await arrived(viewer, 3)
+    assert [line.split(" ")[:2] for line in lines] == [
+        [second, "id"],
+        [third, "item"],
+        [fourth, "item"],
+    ]
+
+
+async def test_a_version_that_nobody_knows_is_one_reset(site, viewer):
+    await site.ask("PUT", "/page.html", b"<h1>1</h1>", "h1")
+    (await follow(site, "/page.html?since=nonsense")).stream.on_open(viewer)
+    text = "\n".join(await arrived(viewer, 1))
+    assert text.startswith("1-")
+    assert text.count(" reset ") == 1

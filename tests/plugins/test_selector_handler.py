@@ -447,3 +447,28 @@ async def test_a_hundred_parallel_posts_give_a_hundred_items(site):
     assert site.read("page.html").count(b"<li>") == 102
     revisions = {answer.headers["ETag"].split("-")[0] for answer in answers}
     assert len(revisions) == 100
+
+
+async def test_an_edit_that_is_sent_again_is_done_once(site):
+    for method, content, status in (
+        ("PUT", b"<h1 class=top>x</h1>", 206),
+        ("POST", b"<li>x</li>", 206),
+        ("DELETE", b"", 204),
+    ):
+        selector = {"PUT": "h1", "POST": "ul", "DELETE": "option"}[method]
+        first, second = [
+            await site.ask(
+                *(method, "/page.html", content, selector), Idempotency_Key=method
+            )
+            for _ in range(2)
+        ]
+        assert (first.status, second.status) == (status, status)
+        assert first.headers["ETag"] == second.headers["ETag"]
+    assert site.read("page.html").count(b"<li>x") == 1
+
+
+async def test_a_key_of_another_edit_is_422(site):
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1", Idempotency_Key="k")
+    answer = await site.ask("POST", "/page.html", b"x", "h1", Idempotency_Key="k")
+    assert answer.status == 422
+    assert answer.headers["X-Beamfast-Error"] == "idempotency-key"

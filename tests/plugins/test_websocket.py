@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE, parse
 from beamfast.server.config import PluginConfig
 
 HANDSHAKE = {
@@ -152,3 +152,75 @@ async def test_items_arrive_in_edit_order_under_parallel_editors(site, make_view
     stored = re.findall(rb"<li>(\d+)</li>", site.read("page.html"))
     assert sent == [number.decode() for number in stored]
     assert len(sent) == 50
+
+
+async def arrived(viewer, number):
+    """Return the first lines, once there are so many."""
+    async with asyncio.timeout(5):
+        while len(lines := await viewer.lines()) < number:
+            await asyncio.sleep(0)
+    return lines
+
+
+def item_of(line):
+    """Return version and parsed item of a line."""
+    version, _, item = line.split(" ", 2)
+    return version, parse(item)
+
+
+async def test_the_subprotocol_begins_with_the_version(site, make_viewer):
+    viewer = make_viewer(site)
+    answer = await shake(site, Sec_WebSocket_Protocol="chat, beam.v1")
+    assert answer.upgrade.subprotocol == "beam.v1"
+    answer.upgrade.on_open(viewer)
+    edit = await site.ask(
+        "PUT", "/page.html", b"<h1>x</h1>", "h1", Idempotency_Key="my-edit"
+    )
+    first, second = await arrived(viewer, 2)
+    before, greeting = item_of(first)
+    after, item = item_of(second)
+    assert (greeting.method, str(greeting.version)) == ("VERSION", before)
+    assert (item.method, str(item.version)) == ("PUT", after)
+    assert edit.headers["ETag"] == f'"{after}"'
+    assert f'itemprop="previous">{before}<' in second
+    assert 'itemprop="position">outerHTML<' in second
+    assert 'itemprop="origin">my-edit<' in second
+
+
+async def test_a_plain_socket_gets_no_version(site, make_viewer):
+    viewer = make_viewer(site)
+    answer = await shake(site, Sec_WebSocket_Protocol="chat")
+    assert answer.upgrade.subprotocol is None
+    answer.upgrade.on_open(viewer)
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1")
+    await site.ask("PUT", "/page.html", b"<h1>whole</h1>")
+    (line,) = await viewer.lines()
+    assert "version" not in line
+
+
+@pytest.mark.parametrize("protocol", ["", "beam.v1"])
+async def test_a_socket_that_names_a_version_gets_what_it_missed(
+    site, make_viewer, protocol
+):
+    tags = [
+        (await site.ask("PUT", "/page.html", b"<h1>%d</h1>" % n, "h1")).headers["ETag"]
+        for n in range(3)
+    ]
+    versions = [tag.strip('"') for tag in tags]
+    viewer = make_viewer(site)
+    answer = await shake(
+        site, f"/page.html?since={versions[0]}", Sec_WebSocket_Protocol=protocol
+    )
+    answer.upgrade.on_open(viewer)
+    expected = versions if protocol else versions[1:]
+    lines = await arrived(viewer, len(expected))
+    assert [item_of(line)[0] for line in lines] == expected
+
+
+async def test_a_plain_socket_with_an_unknown_version_gets_a_reset(site, make_viewer):
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1")
+    viewer = make_viewer(site)
+    (await shake(site, "/page.html?since=")).upgrade.on_open(viewer)
+    _, item = item_of("\n".join(await arrived(viewer, 1)) + "\n")
+    assert (item.method, item.selector) == ("RESET", "html")
+    assert item.content == site.read("page.html").decode()
