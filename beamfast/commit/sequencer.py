@@ -236,6 +236,9 @@ class Sequencer:
             except DocumentNotFound:
                 found = None
         if found is None and not keeper.exists:
+            # Whoever removed the file was faster than we; what comes is new again.
+            keeper.records = (record_of(keeper.version, None, None),)
+            await self._journal.set_files(keeper.location.key, keeper.records)
             return None, None
         change = Removal() if found is None else Replacement(found.source, "import")
         return None, change

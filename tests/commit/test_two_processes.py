@@ -156,6 +156,23 @@ async def test_a_ring_makes_the_other_catch_up(pair):
     assert list(viewer.take()) == [("item", str(version))]
 
 
+async def test_who_is_behind_has_to_catch_up_before_it_answers(pair):
+    one, other = pair
+    await other.current()
+    version = await one.append(1)
+    assert other.committer.peek(other.location()) is None
+    assert (await other.current()).version == version
+    assert other.committer.peek(other.location()).version == version
+
+
+async def test_edits_of_a_document_that_nobody_asked_for_are_passed_over(pair):
+    one, other = pair
+    version = await one.append(1)
+    await other.committer.catch_up()
+    assert other.committer._replica.keepers == []
+    assert (await other.current()).version == version
+
+
 async def test_a_document_may_be_there_before_its_file(pair):
     one, other = pair
     assert not other.committer.may_exist(other.location("/new.html"))
