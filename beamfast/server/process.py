@@ -83,7 +83,7 @@ async def serve(control: Control, assignment: Assignment) -> None:
 
 async def _serve(server: Server, control: Control, assignment: Assignment) -> None:
     loop = asyncio.get_running_loop()
-    beat: asyncio.TimerHandle | None = None
+    beat: asyncio.TimerHandle
 
     def listen() -> None:
         words = control.receive()
@@ -115,8 +115,7 @@ async def _serve(server: Server, control: Control, assignment: Assignment) -> No
     try:
         await server.serve(lambda url: control.send(READY), bus=bus)
     finally:
-        if beat is not None:
-            beat.cancel()
+        beat.cancel()
         loop.remove_reader(control)
         loop.remove_signal_handler(signal.SIGTERM)
 

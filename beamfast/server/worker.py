@@ -256,8 +256,10 @@ class Supervisor:
             return None
         descriptor = control.fileno()
         code = slot.reap(now)
-        if code is not None and descriptor in self._selector.get_map():
-            self._selector.unregister(descriptor)
+        if code is not None:
+            # Unless the end of its stream has been seen before.
+            with contextlib.suppress(KeyError):
+                self._selector.unregister(descriptor)
         return code
 
     def _kill_all(self) -> None:

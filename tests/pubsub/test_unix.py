@@ -127,6 +127,17 @@ async def test_more_than_a_socket_holds_arrives_in_order(start_three):
     assert second.bus.lost == 0
 
 
+async def test_a_busy_bus_leaves_the_loop_its_turns(start_three, monkeypatch):
+    first, second, _ = start_three()
+    monkeypatch.setattr(unix, "TURN", 2)
+    for number in range(8):
+        first.bus.forward("t", str(number))
+        first.bus._send()
+    second.bus._read()
+    assert len(second.messages) == 2
+    await second.hears(8)
+
+
 async def test_a_worker_that_is_not_there_costs_nothing(start):
     first = start(0)
     first.bus.ring()

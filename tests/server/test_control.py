@@ -1,5 +1,6 @@
 """What supervisor and worker tell each other."""
 
+import selectors
 import socket
 from pathlib import Path
 
@@ -105,11 +106,19 @@ def test_a_worker_that_is_gone_is_not_an_error(ends):
 def test_an_end_that_was_cut_is_the_end():
     ours, theirs = socket.socketpair()
     control = Control(theirs)
-    ours.close()
-    # The peer closed with our bytes unread, which a kernel may report as a reset.
+    # The other end closes with bytes unread, which Linux reports as a reset.
     control.send("heartbeat")
+    ours.close()
     assert control.receive() is None
     control.close()
+
+
+def test_it_can_be_waited_for(ends):
+    supervisor, worker = ends
+    with selectors.DefaultSelector() as selector:
+        selector.register(worker, selectors.EVENT_READ)
+        supervisor.send("drain")
+        assert selector.select(10)
 
 
 def test_nobody_waits_for_an_end_that_does_not_read(ends):

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -138,6 +140,20 @@ async def test_it_cuts_when_told(supervisor, assignment, task):
         assert await reader.read() == b""
         raise ConnectionResetError
     writer.close()
+
+
+async def test_several_workers_join_the_bus(assignment):
+    with tempfile.TemporaryDirectory(prefix="run-") as folder:
+        assignment = replace(assignment, workers=2, shared=Path(folder))
+        supervisor = Supervisor(assignment)
+        task = asyncio.create_task(serve(supervisor.worker, assignment))
+        await supervisor.hears("ready")
+        assert (Path(folder) / "0").is_socket()
+        supervisor.say("drain")
+        await asyncio.wait_for(task, 20)
+        assert not (Path(folder) / "0").exists()
+        supervisor.stream.close()
+        supervisor.worker.close()
 
 
 @pytest.fixture

@@ -122,6 +122,35 @@ def test_a_killed_worker_is_replaced_and_the_others_are_left_alone(workshop, cap
     assert "worker 1 ended with -9, starting another" in caplog.text
 
 
+def test_a_worker_that_dies_again_and_again_is_restarted_after_a_pause(
+    workshop, caplog
+):
+    code = """
+say("ready")
+if lives in (1, 2):
+    sys.exit(lives)
+if lives == 3:
+    signal_supervisor()
+file.readline()
+"""
+    urls = []
+
+    def ready(url):
+        urls.append(url)
+        workshop.supervisor._slots[0].kill()
+
+    assert workshop.run(code, ready) == 0
+    assert len(urls) == 1
+    assert workshop.notes == ["0 started"] * 4
+    assert "worker 0 ended with 2, starting another" in caplog.text
+
+
+def test_binding_twice_is_binding_once(tmp_path):
+    supervisor = Supervisor(ServerConfig((HostConfig(tmp_path),), port=0))
+    assert supervisor.bind() == supervisor.bind()
+    supervisor._close_listeners()
+
+
 def test_a_worker_that_cannot_start_ends_the_server_with_its_exit_code(workshop):
     code = """
 if slot == 1:
