@@ -37,10 +37,13 @@ static inline void mask_copy(uint8_t *to, const uint8_t *from, size_t size,
     for (; size >= 64; size -= 64, from += 64, to += 64) {
         uint64_t block[8];
 
-        memcpy(block, from, 64);
-        for (int i = 0; i < 8; i++)
+        /* Word by word: a block that is moved whole goes through the stack. */
+        for (int i = 0; i < 8; i++) {
+            memcpy(&block[i], from + 8 * i, 8);
             block[i] ^= wide;
-        memcpy(to, block, 64);
+        }
+        for (int i = 0; i < 8; i++)
+            memcpy(to + 8 * i, &block[i], 8);
     }
     for (; size >= 8; size -= 8, from += 8, to += 8) {
         uint64_t word;
