@@ -12,7 +12,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import ClassVar, Final
+from typing import Final
 
 from beamfast._outbound import Outbound
 from beamfast.connection.heartbeat import OUTSIDE
@@ -35,8 +35,6 @@ class EventSource(Outbound):
         user: name of the authenticated user, or None.
         on_close: called once when the stream has ended.
     """
-
-    takes_resets: ClassVar[bool] = True
 
     __slots__ = (
         "_is_stalled",

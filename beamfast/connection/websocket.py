@@ -13,7 +13,7 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
-from typing import ClassVar, Final, Self
+from typing import Final, Self
 
 from beamfast._frames import build_frame
 from beamfast._outbound import Outbound
@@ -47,8 +47,6 @@ class WebSocket(Outbound):
             the connection has opened.
         on_close: called once with code and reason when the connection is gone.
     """
-
-    takes_resets: ClassVar[bool] = False
 
     __slots__ = (
         "_awaits_pong",

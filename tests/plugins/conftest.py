@@ -147,8 +147,6 @@ class Recorder(asyncio.WriteTransport):
 class Viewer(Outbound):
     """A subscriber of documents whose wire form is the bare item."""
 
-    takes_resets = True
-
     def __init__(self, site: Site) -> None:
         super().__init__()
         self.on_close: Callable[..., None] | None = None
