@@ -68,6 +68,7 @@ class Request:
     __slots__ = (
         "_body",
         "_is_cut",
+        "_is_websocket",
         "_source",
         "headers",
         "http_version",
@@ -112,23 +113,30 @@ class Request:
         self._source = source
         self._body: bytes | None = None
         self._is_cut = False
+        self._is_websocket: bool | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
 
     @property
     def is_websocket(self) -> bool:
-        """True when this asks for a WebSocket (RFC 6455, 4.1), any version."""
-        headers = self.headers
-        return (
-            b"upgrade" in headers.index
-            and self.method == "GET"
-            and self.http_version == "1.1"
-            and (headers.get("upgrade") or "").lower() == "websocket"
-            and "upgrade" in headers.tokens("connection")
-            and "transfer-encoding" not in headers
-            and (headers.get("content-length") or "0") == "0"
-        )
+        """
+        True when this asks for a WebSocket (RFC 6455, 4.1), any version.
+
+        Decided once, by the head as it was sent.
+        """
+        if self._is_websocket is None:
+            headers = self.headers
+            self._is_websocket = (
+                b"upgrade" in headers.index
+                and self.method == "GET"
+                and self.http_version == "1.1"
+                and (headers.get("upgrade") or "").lower() == "websocket"
+                and "upgrade" in headers.tokens("connection")
+                and "transfer-encoding" not in headers
+                and (headers.get("content-length") or "0") == "0"
+            )
+        return self._is_websocket
 
     @property
     def accepts_event_stream(self) -> bool:

@@ -111,8 +111,7 @@ def become_websocket(
         handshake = server_handshake(request, subprotocol=upgrade.subprotocol)
     except HandshakeError as error:
         return Response(error.status, str(error), headers=error.headers)
-    for name, value in handshake:
-        response.headers.set(name, value)
+    response.headers.update(handshake)
     exchange.answer()
     transport.write(head(service, exchange, response))
     websocket = WebSocket.of_request(request, upgrade, service)

@@ -60,7 +60,7 @@ class EventSourcePlugin(Plugin[Options]):
         allowed = (*self.options.allowed_origins, *context.allowed_origins)
         if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
             return Response(403, "Origin not allowed")
-        location = context.store.resolve(request.path)
+        location = context.store.find(request.path)
         # The field comes with each reconnection of a browser, the parameter with the
         # first connection of a page that knows its version: the newer one wins.
         after = request.headers.get("last-event-id") or query_parameter(

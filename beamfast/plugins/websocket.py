@@ -88,7 +88,7 @@ class WebSocketPlugin(Plugin[Options]):
         allowed = (*self.options.allowed_origins, *context.allowed_origins)
         if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
             raise HandshakeError(403, "Origin not allowed")
-        location = context.store.resolve(request.path)
+        location = context.store.find(request.path)
         options = self.options
         after = query_parameter(request.query, "since")
         subprotocol = choose_subprotocol(
