@@ -60,7 +60,7 @@ class Replica:
         # Of what was logged before, documents learn when they are loaded.
         self._seen = journal.head()
         #: Entries that did not fit what they should have continued.
-        self.divergences = 0
+        self.divergences: int = 0
 
     @property
     def keepers(self) -> list[Keeper]:

@@ -69,7 +69,7 @@ class Rewriter:
         self._behind: dict[Keeper, str] = {}
         self._writing = 0
         #: Files that could not be written, since the start.
-        self.failures = 0
+        self.failures: int = 0
 
     def schedule(self, keeper: Keeper) -> None:
         """Write the file of ``keeper`` when it is time to."""

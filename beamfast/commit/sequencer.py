@@ -77,7 +77,7 @@ class Sequencer:
         self._rewriter = rewriter
         self._is_shared = shared
         #: Changes by hand that overtook an edit whose file was not written yet.
-        self.conflicts = 0
+        self.conflicts: int = 0
 
     def start(self, keeper: Keeper) -> asyncio.Task[None]:
         """Begin to work for ``keeper``, unless somebody does already."""

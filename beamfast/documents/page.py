@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from beamfast.documents.disk import FileStamp, read_file
 from beamfast.errors import DocumentError
 
-logger = logging.getLogger("beamfast.documents")
+logger: logging.Logger = logging.getLogger("beamfast.documents")
 
 T = TypeVar("T")
 

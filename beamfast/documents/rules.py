@@ -25,7 +25,7 @@ OWN_NAME: Final = ":username"
 
 _OWN_NAME_IN_SELECTOR: Final = re.compile(r"\$\{\s*username\s*\}")
 
-logger = logging.getLogger("beamfast.authorization")
+logger: logging.Logger = logging.getLogger("beamfast.authorization")
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from beamfast.errors import DocumentError
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
 
-logger = logging.getLogger("beamfast.authorization")
+logger: logging.Logger = logging.getLogger("beamfast.authorization")
 
 
 @dataclass(frozen=True)

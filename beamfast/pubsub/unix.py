@@ -54,10 +54,10 @@ class Peer:
     __slots__ = ("path", "rings", "size", "waiting")
 
     def __init__(self, path: str) -> None:
-        self.path = path
+        self.path: str = path
         self.waiting: deque[bytes] = deque()
-        self.size = 0
-        self.rings = False
+        self.size: int = 0
+        self.rings: bool = False
 
     def send(self, own: socket.socket) -> bool:
         """Send until nothing waits (True), or until the other's queue is full."""
@@ -90,8 +90,8 @@ class Origin:
     __slots__ = ("expected", "pieces", "start")
 
     def __init__(self, start: int, expected: int) -> None:
-        self.start = start
-        self.expected = expected
+        self.start: int = start
+        self.expected: int = expected
         self.pieces: list[bytes] | None = None
 
 
@@ -121,9 +121,9 @@ class UnixBus(Bus):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._rang: Callable[[], None]
         self._received: Callable[[str, str | bytes], None]
-        self.lost = 0
+        self.lost: int = 0
         """Datagrams of others that never came."""
-        self.dropped = 0
+        self.dropped: int = 0
         """Datagrams that another worker was too slow for."""
         # The predecessor in this slot was killed and left its socket behind.
         self._path.unlink(missing_ok=True)

@@ -5,10 +5,9 @@ from pathlib import Path
 
 from beamfast.server.process import print_config, run_worker
 
-match sys.argv[1:]:
-    case ["worker", descriptor]:
-        sys.exit(run_worker(int(descriptor)))
-    case ["config", path]:
-        sys.exit(print_config(Path(path)))
-    case _:
-        sys.exit("This is started by beamfast; see beamfast --help.")
+if sys.argv[1:2] == ["worker"]:
+    sys.exit(run_worker(int(sys.argv[2])))
+elif sys.argv[1:2] == ["config"]:
+    sys.exit(print_config(Path(sys.argv[2])))
+else:
+    sys.exit("This is started by beamfast; see beamfast --help.")

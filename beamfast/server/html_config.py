@@ -22,7 +22,7 @@ from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
 from beamfast.server.options import convert, nearest, normal_name, read_bool
 from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
 
-logger = logging.getLogger("beamfast.server")
+logger: logging.Logger = logging.getLogger("beamfast.server")
 
 _SERVER: Final = {
     **dict.fromkeys(("serverroot", "root"), "root"),

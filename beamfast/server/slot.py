@@ -33,10 +33,10 @@ class Slot:
         self.number = number
         self.process: subprocess.Popen[bytes] | None = None
         self.control: Control | None = None
-        self.is_ready = False
-        self.heard = 0.0
+        self.is_ready: bool = False
+        self.heard: float = 0.0
         """When the worker was last heard."""
-        self.due = 0.0
+        self.due: float = 0.0
         """When to start the next one, if there is none."""
         self._started = 0.0
         self._failures = 0
