@@ -140,14 +140,18 @@ def test_without_a_path_a_demo_is_served_from_a_temporary_folder():
         text=True,
     )
     lines = []
-    while "Ctrl-C" not in (line := process.stdout.readline()):
-        assert line, lines
-        lines.append(line)
-    folder = Path(lines[0].split(" in ")[1].strip())
-    assert (folder / "index.html").is_file()
-    process.send_signal(signal.SIGINT)
-    assert process.wait(20) == 0
-    process.stdout.close()
+    try:
+        while "Ctrl-C" not in (line := process.stdout.readline()):
+            assert line, lines
+            lines.append(line)
+        folder = Path(lines[0].split(" in ")[1].strip())
+        assert (folder / "index.html").is_file()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait(20)
+        process.stdout.close()
     assert not folder.exists()
 
 
