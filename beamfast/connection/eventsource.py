@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from collections.abc import Callable
 from typing import Final
 
@@ -38,8 +39,9 @@ class EventSource(Outbound):
 
     __slots__ = (
         "_is_stalled",
+        "_ping_interval",
+        "_retry",
         "_service",
-        "_stream",
         "bucket",
         "deadline",
         "on_close",
@@ -49,12 +51,14 @@ class EventSource(Outbound):
 
     def __init__(self, request: Request, stream: EventStream, service: Service) -> None:
         super().__init__()
-        self.path: str = request.path
+        self.path: str = sys.intern(request.path)
         self.user: str | None = request.user
         self.on_close: Callable[[EventSource], None] | None = None
         self.deadline: float = math.inf
         self.bucket: int = OUTSIDE
-        self._stream = stream
+        # Of the rest a connection would keep alive what opened it.
+        self._ping_interval = stream.ping_interval
+        self._retry = stream.retry
         self._service = service
         self._is_stalled = False
 
@@ -65,8 +69,8 @@ class EventSource(Outbound):
 
     def open(self, on_open: Callable[[EventSource], None]) -> None:
         """Send the reconnection time and let the plugin subscribe."""
-        self.write(encode_retry(self._stream.retry))
-        self._watch(self._stream.ping_interval)
+        self.write(encode_retry(self._retry))
+        self._watch(self._ping_interval)
         try:
             on_open(self)
         except Exception:
@@ -120,7 +124,7 @@ class EventSource(Outbound):
 
     def drain(self) -> None:
         """End the stream because the server stops; the client comes back."""
-        self.close(self._stream.retry)
+        self.close(self._retry)
 
     def on_overflow(self) -> None:
         """The client does not keep up: end the stream, it reconnects and resumes."""
@@ -136,7 +140,7 @@ class EventSource(Outbound):
         self._is_stalled = self.is_paused
         if not self._is_stalled:
             self.write(comment())
-        self._watch(self._stream.ping_interval)
+        self._watch(self._ping_interval)
 
     def _watch(self, seconds: float) -> None:
         self._service.heartbeat.watch_for(self, seconds)

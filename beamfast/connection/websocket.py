@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+import sys
 from collections.abc import Callable
 from typing import Final, Self
 
@@ -53,8 +54,9 @@ class WebSocket(Outbound):
         "_driver",
         "_has_ended",
         "_is_plain",
+        "_ping_interval",
+        "_ping_timeout",
         "_service",
-        "_upgrade",
         "bucket",
         "deadline",
         "on_close",
@@ -67,7 +69,8 @@ class WebSocket(Outbound):
         self, driver: Rfc6455Driver, path: str, upgrade: Upgrade, service: Service
     ) -> None:
         super().__init__()
-        self.path: str = path
+        # One object for all connections of a path.
+        self.path: str = sys.intern(path)
         self.user: str | None = None
         self.on_message: Callable[[str | bytes], object] | None = None
         self.on_close: Callable[[WebSocket, int, str], None] | None = None
@@ -75,7 +78,9 @@ class WebSocket(Outbound):
         self.bucket: int = OUTSIDE
         self._driver = driver
         self._is_plain = driver.is_plain
-        self._upgrade = upgrade
+        # Of the rest a connection would keep alive what opened it.
+        self._ping_interval = upgrade.ping_interval
+        self._ping_timeout = upgrade.ping_timeout
         self._service = service
         self._awaits_pong = False
         self._has_ended = False
@@ -189,7 +194,7 @@ class WebSocket(Outbound):
             self._awaits_pong = True
             self._driver.send_ping()
             self._flush()
-            self._watch(self._upgrade.ping_timeout)
+            self._watch(self._ping_timeout)
 
     # The transport's side; the write half is inherited.
 
@@ -277,9 +282,8 @@ class WebSocket(Outbound):
             self._watch(CLOSE_TIMEOUT)
 
     def _watch_pings(self) -> None:
-        interval = self._upgrade.ping_interval
-        if interval:
-            self._watch(interval)
+        if self._ping_interval:
+            self._watch(self._ping_interval)
         else:
             self._service.heartbeat.watch(self)
 

@@ -77,7 +77,9 @@ class EventSourcePlugin(Plugin[Options]):
         self, context: Context, location: Location, after: str | None, source: Any
     ) -> None:
         logger.info("[eventsource] connect %s", location.key)
-        source.on_close = partial(self._close, location.key)
+        if logger.isEnabledFor(logging.INFO):
+            # Nobody else asks, and it is kept for as long as the connection.
+            source.on_close = partial(self._close, location.key)
         context.committer.subscribe(
             source,
             location,

@@ -72,7 +72,12 @@ class WebSocketPlugin(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
-        self._itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
+        itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
+        self._versioned = ItemForm(itemtype, is_versioned=True)
+        # Clients of the original know no resets; one that says what it has seen
+        # does.
+        self._bare = ItemForm(itemtype, takes_resets=False, reset_selector="html")
+        self._resuming = ItemForm(itemtype, takes_resets=True, reset_selector="html")
         self._numbers = itertools.count(1)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
@@ -95,13 +100,9 @@ class WebSocketPlugin(Plugin[Options]):
             offered_subprotocols(request.headers), (SUBPROTOCOL,)
         )
         if subprotocol is not None:
-            form = ItemForm(self._itemtype, is_versioned=True)
+            form = self._versioned
         else:
-            # Clients of the original know no resets; one that says what it has
-            # seen does.
-            form = ItemForm(
-                self._itemtype, takes_resets=after is not None, reset_selector="html"
-            )
+            form = self._bare if after is None else self._resuming
         upgrade = Upgrade(
             partial(self._open, context, location, form, after),
             subprotocol=subprotocol,
@@ -128,7 +129,9 @@ class WebSocketPlugin(Plugin[Options]):
     ) -> None:
         number = next(self._numbers)
         logger.info("[websocket] connect %d %s", number, location.key)
-        websocket.on_close = partial(self._close, number, location.key)
+        if logger.isEnabledFor(logging.INFO):
+            # Nobody else asks, and it is kept for as long as the connection.
+            websocket.on_close = partial(self._close, number, location.key)
         greet = partial(_greet, websocket, form, location.key)
         context.committer.subscribe(
             websocket,
