@@ -98,10 +98,11 @@ LIVE = Contestant(
     frozenset({"echo", "fanout"}),
     lambda: __version__,
 )
-#: Pings after two seconds, so that idle memory is counted after one round.
+#: Subscribers that only listen, pinged after two seconds: idle memory is counted
+#: after one round.
 IDLE = Contestant(
     "beamfast idle",
-    _module("benches.live", "--ping-interval", "2"),
+    _module("benches.live", "--deaf", "--ping-interval", "2"),
     frozenset({"hold"}),
     lambda: __version__,
 )

@@ -26,8 +26,9 @@ WIRE_FORM = partial(build_frame, TEXT)
 class Live:
     """One topic that every connection is subscribed to."""
 
-    def __init__(self, hub: Hub, ping_interval: float) -> None:
+    def __init__(self, hub: Hub, ping_interval: float, *, is_deaf: bool) -> None:
         self._hub = hub
+        self._is_deaf = is_deaf
         self._upgrade = Upgrade(self._open, ping_interval=ping_interval)
 
     def answer(self, request: Request) -> Response:
@@ -37,7 +38,8 @@ class Live:
         return Response(404, "Only WebSockets here")
 
     def _open(self, websocket: Any) -> None:
-        websocket.on_message = partial(self._receive, websocket.send)
+        if not self._is_deaf:
+            websocket.on_message = partial(self._receive, websocket.send)
         self._hub.subscribe(websocket, TOPIC, WIRE_FORM)
 
     def _receive(self, send: Any, message: str | bytes) -> None:
@@ -50,11 +52,11 @@ class Live:
             self._hub.publish(TOPIC, content)
 
 
-async def serve(port: int, ping_interval: float) -> None:
+async def serve(port: int, ping_interval: float, *, is_deaf: bool) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
     hub = Hub(loop)
-    live = Live(hub, ping_interval)
+    live = Live(hub, ping_interval, is_deaf=is_deaf)
     service = Service(live.answer, loop, hub.registry)
     server = await loop.create_server(
         lambda: HttpConnection(service), "127.0.0.1", port, backlog=2048
@@ -67,9 +69,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ping-interval", type=float, default=25.0)
+    parser.add_argument("--deaf", action="store_true", help="drop all messages")
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options.port, options.ping_interval))
+        runner.run(serve(options.port, options.ping_interval, is_deaf=options.deaf))
 
 
 if __name__ == "__main__":

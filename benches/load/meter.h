@@ -54,7 +54,10 @@ static uint64_t cpu_ns(int pid)
     return sum;
 }
 
-/* Proportional set size of a process in KiB: what it keeps in user space. */
+/*
+ * Anonymous memory of a process in KiB. The pages of libraries are left out: the
+ * share that is charged for them changes whenever another process starts.
+ */
 static long pss_kib(int pid)
 {
     char line[256];
@@ -64,7 +67,7 @@ static long pss_kib(int pid)
     if (!file)
         return 0;
     while (fgets(line, sizeof line, file))
-        if (sscanf(line, "Pss: %ld", &size) == 1)
+        if (sscanf(line, "Pss_Anon: %ld", &size) == 1)
             break;
     fclose(file);
     return size;
