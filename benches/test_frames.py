@@ -13,6 +13,7 @@ from websockets.speedups import apply_mask
 from wsproto.frame_protocol import FrameProtocol, Opcode
 
 from beamfast._frames import FrameParser, Utf8Validator, build_frame, mask
+from beamfast.protocol.rfc6455 import Rfc6455Driver, Side
 
 BINARY = 2
 TEXT = 1
@@ -40,6 +41,17 @@ def read_with_beamfast(data):
     return read
 
 
+def read_with_driver(data):
+    """The whole of the protocol, as the other libraries are measured."""
+    driver = Rfc6455Driver(Side.SERVER)
+
+    def read():
+        driver.receive_data(data)
+        return len(driver.events_received())
+
+    return read
+
+
 def read_with_websockets(data):
     protocol = websockets.protocol.Protocol(websockets.protocol.Side.SERVER)
 
@@ -62,7 +74,8 @@ def read_with_wsproto(data):
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize(
-    "reader", [read_with_beamfast, read_with_websockets, read_with_wsproto]
+    "reader",
+    [read_with_beamfast, read_with_driver, read_with_websockets, read_with_wsproto],
 )
 def test_parse(benchmark, reader, size):
     benchmark.group = f"parse masked frames of {size} B"
