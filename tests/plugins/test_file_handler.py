@@ -212,8 +212,9 @@ class TestByteRanges:
         if body is not None:
             assert answer.body == body
 
-    async def test_are_ignored_on_html(self, site):
-        answer = await site.ask("GET", "/page.html", Range="bytes=0-10")
+    @pytest.mark.parametrize("value", ["bytes=0-10", "invalid-format"])
+    async def test_are_ignored_on_html(self, site, value):
+        answer = await site.ask("GET", "/page.html", Range=value)
         assert (answer.status, answer.body) == (200, site.read("page.html"))
 
     async def test_can_be_switched_off(self, make_site):

@@ -424,6 +424,20 @@ async def test_a_utf_16_document_is_served_and_not_selected_from(site):
     assert answer.headers["X-Beamfast-Error"] == "encoding"
 
 
+async def test_a_cell_found_by_its_class_keeps_its_tag(site):
+    (site.root / "t.html").write_bytes(b"<table><tr><td class=k>1<td>2</table>{{ x }}")
+    answer = await site.ask("PUT", "/t.html", b"<td class=k>9", "td.k")
+    assert answer.status == 206
+    assert site.read("t.html") == b"<table><tr><td class=k>9<td>2</table>{{ x }}"
+
+
+async def test_a_utf_16_document_takes_no_edit_and_stays(site):
+    source = "<p>x".encode("utf-16")
+    (site.root / "wide.html").write_bytes(source)
+    assert (await site.ask("PUT", "/wide.html", b"<p>y", "p")).status == 422
+    assert site.read("wide.html") == source
+
+
 async def test_template_content_needs_to_be_asked_for(site):
     (site.root / "t.html").write_bytes(b"<template><p>in</p></template><p>out</p>")
     answer = await site.ask("GET", "/t.html", selector="p")

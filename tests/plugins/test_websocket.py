@@ -111,6 +111,9 @@ async def test_nothing_comes_before_the_first_edit_nor_for_what_is_no_edit(
     await site.ask("PUT", "/missing.html", b"x", "p")
     await site.ask("PUT", "/other.html", b"<p>")
     await site.ask("PUT", "/other.html", b"<p>y", "p")
+    foreign = {"Origin": "http://evil.example"}
+    refused = await site.ask("PUT", "/page.html", b"<h1>x", "h1", **foreign)
+    assert refused.status == 403
     assert await viewer.lines() == []
 
 
