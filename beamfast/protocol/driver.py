@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Literal
 
 from beamfast.errors import CloseCode, InvalidState
@@ -225,6 +225,25 @@ class Driver(Outbox, ABC):
             False when the connection is closing or closed.
         """
         return False
+
+    def send_fragments(self, pieces: Iterable[str | Buffer]) -> bool:
+        """
+        Send one message while it is produced: a frame for each piece.
+
+        Args:
+            pieces: of one type; the first decides between text and binary, and
+                none at all are an empty binary message (RFC 6455, 5.4).
+
+        Returns:
+            False as soon as the connection takes no more; the rest of
+            ``pieces`` is not asked for.
+        """
+        waiting: str | Buffer | None = None
+        for piece in pieces:
+            if waiting is not None and not self.send_fragment(waiting, fin=False):
+                return False
+            waiting = piece
+        return self.send_fragment(b"" if waiting is None else waiting, fin=True)
 
     def send_ping(self, payload: Buffer | None = None) -> bytes | None:
         """

@@ -3,6 +3,7 @@ import pytest
 from beamfast.errors import InvalidState
 from beamfast.protocol.driver import MOVES, Driver, State, Step
 from beamfast.protocol.events import Closed, Failed
+from beamfast.protocol.rfc6455 import Rfc6455Driver, Side
 
 
 class Mute(Driver):
@@ -121,3 +122,32 @@ def test_end_of_tcp_is_the_fault_of_who_did_not_begin(driver, state, by):
     driver.state = state
     driver.receive_eof()
     assert driver.events_received() == [Closed(1006, "", False, by)]
+
+
+@pytest.mark.parametrize(
+    ("pieces", "frames"),
+    [
+        (["be", "a", "m"], [b"\x01\x02be", b"\x00\x01a", b"\x80\x01m"]),
+        ([b"beam"], [b"\x82\x04beam"]),
+        ([], [b"\x82\x00"]),
+    ],
+)
+def test_a_message_is_sent_by_an_iterator_with_fin_on_the_last_piece(pieces, frames):
+    driver = Rfc6455Driver(Side.SERVER)
+    assert driver.send_fragments(iter(pieces))
+    assert driver.data_to_send() == frames
+
+
+def test_an_iterator_is_left_alone_once_the_connection_closes():
+    driver = Rfc6455Driver(Side.SERVER)
+    asked = []
+
+    def pieces():
+        for piece in ("a", "b", "c", "d"):
+            asked.append(piece)
+            if piece == "c":
+                driver.send_close()
+            yield piece
+
+    assert not driver.send_fragments(pieces())
+    assert asked == ["a", "b", "c"]
