@@ -284,10 +284,11 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Time single functions, and the server against the raw one in C."""
+    """Time functions and the server; with arguments for pytest, functions only."""
     session.install("-e", ".", *group("bench"))
     session.run("pytest", "benches", "-q", "-p", "no:cacheprovider", *session.posargs)
-    session.run("python", "-m", "benches.compare", "--quick")
+    if not session.posargs:
+        session.run("python", "-m", "benches.compare", "--quick")
 
 
 @nox.session
