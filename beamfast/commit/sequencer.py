@@ -21,7 +21,7 @@ from beamfast.commit.replica import Replica
 from beamfast.commit.rewriter import Rewriter
 from beamfast.documents.change import Outcome, Removal, Replacement
 from beamfast.documents.document import Document
-from beamfast.documents.store import DocumentStore
+from beamfast.documents.store import DocumentStore, FileStamp
 from beamfast.entry import Version
 from beamfast.errors import (
     Busy,
@@ -207,7 +207,7 @@ class Sequencer:
         return record_of(version, source, stamp)
 
     async def _present(
-        self, keeper: Keeper
+        self, keeper: Keeper, looks: int = LOOKS
     ) -> tuple[Document | None, Replacement | Removal | None]:
         """Return the committed snapshot, and what was done to the file by hand."""
         if self._is_shared:
@@ -218,6 +218,8 @@ class Sequencer:
             finding = examine(self._store, keeper.location, keeper.records)
             if finding.record is not None:
                 return keeper.document, None
+            if looks and not await self._is_settled(keeper):
+                return await self._present(keeper, looks - 1)
             found = finding.document
             await self._keep_overtaken(keeper)
         except DocumentError as error:
@@ -227,6 +229,8 @@ class Sequencer:
             logger.warning("%s: %s", keeper.location.key, error)
             return keeper.document, None
         except ChangedByHand:
+            if looks and not await self._is_settled(keeper):
+                return await self._present(keeper, looks - 1)
             if not keeper.is_logged:
                 document = self._replica.adopt_file(keeper)
                 self._replica.publish_reset(keeper)
@@ -259,6 +263,25 @@ class Sequencer:
             except DocumentError:
                 return
             await self._replica.load(keeper)
+
+    async def _is_settled(self, keeper: Keeper) -> bool:
+        """
+        Tell whether file and records stand still, so that it was a hand.
+
+        Another process records what it is about to put in place, then does: who
+        looks in between, at one before and at the other after, sees neither.
+        """
+        if not self._is_shared:
+            return True
+        before = (keeper.records, self._stamp(keeper))
+        await self._replica.load(keeper)
+        return (keeper.records, self._stamp(keeper)) == before
+
+    def _stamp(self, keeper: Keeper) -> FileStamp | None:
+        try:
+            return self._store.stamp(keeper.location)
+        except DocumentNotFound:
+            return None
 
     async def _keep_overtaken(self, keeper: Keeper) -> None:
         """Keep what only the journal had, before a change by hand goes over it."""
