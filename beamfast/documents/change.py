@@ -8,11 +8,13 @@ the business of :mod:`beamfast.commit`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Edit, Kind, Operation, apply
 from beamfast.documents.selection import read_selection
+from beamfast.documents.selector import Selector
 from beamfast.entry import Entry, Splice, Version
 from beamfast.errors import DocumentNotFound, TooLarge
 
@@ -112,6 +114,7 @@ def carry_out(
     origin: Origin,
     *,
     edit_limit: int,
+    filters: Iterable[Selector] = (),
 ) -> Outcome:
     """
     Apply ``change`` to ``document``, which stays as it is.
@@ -122,12 +125,14 @@ def carry_out(
         base: version of the snapshot, or of the removal that led to None.
         origin: goes into the entry.
         edit_limit: bytes; a larger document takes no element edit.
+        filters: subscriptions; ``edit.matched`` of the outcome says which of them
+            an edit of elements concerns.
 
     Raises:
         DocumentError: the change cannot be done; nothing has happened.
     """
     if isinstance(change, ElementEdit):
-        return _edit_element(change, document, base, origin, edit_limit)
+        return _edit_element(change, document, base, origin, edit_limit, filters)
     before = None if document is None else document.source
     length = len(before or b"")
     if isinstance(change, Removal):
@@ -147,12 +152,13 @@ def _edit_element(
     base: Version,
     origin: Origin,
     edit_limit: int,
+    filters: Iterable[Selector],
 ) -> Outcome:
     if document is None:
         raise DocumentNotFound("File not found")
     if len(document.source) > edit_limit:
         raise TooLarge("The document is too large to be edited by selector")
-    edit = apply(document, change.operation)
+    edit = apply(document, change.operation, filters=filters)
     entry = Entry(
         method=change.method,
         url=origin.url,

@@ -26,6 +26,7 @@ from beamfast.documents.attributes import (
     plan_toggle_class,
 )
 from beamfast.documents.document import Document
+from beamfast.documents.filters import Watch
 from beamfast.documents.fragment import Told, tell_whole
 from beamfast.documents.ladder import (
     Attempt,
@@ -173,7 +174,7 @@ def apply(
     if not targets:
         raise NoElementMatched(NO_MATCH)
     plan = _plan(document, targets[0], operation)
-    watched = _Watch(operation.selector, filters)
+    watched = Watch(operation.selector.normalized, filters)
     watched.look(plan.parent, plan.removed)
     # From here on the tree is the expected one, and no longer the document's.
     expected = document.take_tree()
@@ -265,26 +266,3 @@ def _place(
     if not rewrite.is_exact and is_frame(wanted):
         first, count = moved_place(read, wanted, first, count)
     return _Place(read, (*path, first), count)
-
-
-class _Watch:
-    """Which filters an edit concerns, asked before it and after it."""
-
-    def __init__(self, selector: Selector, filters: Iterable[Selector]) -> None:
-        self.matched: set[Selector] = set()
-        self.waiting: list[Selector] = []
-        for wanted in filters:
-            if wanted.normalized == selector.normalized:
-                self.matched.add(wanted)
-            else:
-                self.waiting.append(wanted)
-
-    def look(self, parent: Node, nodes: Iterable[Node]) -> None:
-        """Test what is still open: does a filter hold, or hold part of, ``nodes``?"""
-        if not self.waiting:
-            return
-        elements = [node for node in nodes if isinstance(node, Element)]
-        for wanted in self.waiting[:]:
-            if wanted.concerns(parent, elements):
-                self.matched.add(wanted)
-                self.waiting.remove(wanted)
