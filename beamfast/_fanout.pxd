@@ -53,6 +53,7 @@ cdef class Topic:
     cdef dict by_key
     # The same lanes; replaced, never changed, so publish() walks it safely.
     cdef tuple lanes
+    cdef frozenset union
     cdef readonly Counters counters
 
     cdef Lane lane_of(self, Outbound member)

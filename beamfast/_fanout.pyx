@@ -259,6 +259,14 @@ cdef class Topic:
             count += lane.lane.count
         return count
 
+    @property
+    def filters(self) -> frozenset:
+        """Every filter that a subscriber has; a publisher says which of them match."""
+        cdef Lane lane
+        if self.union is None:
+            self.union = frozenset().union(*[lane.filters for lane in self.lanes])
+        return self.union
+
     cdef Lane lane_of(self, Outbound member):
         """Return the lane that ``member`` is in; there is at most one."""
         cdef uint32_t index
@@ -275,12 +283,14 @@ cdef class Topic:
         if lane is None:
             lane = self.by_key[key] = Lane.__new__(Lane, self, wire_form, filters)
             self.lanes = tuple(self.by_key.values())
+            self.union = None
         return lane
 
     cdef int release(self, Lane lane) except -1:
         """Forget an empty lane, and with the last one the topic."""
         del self.by_key[lane.wire_form, lane.filters]
         self.lanes = tuple(self.by_key.values())
+        self.union = None
         if not self.lanes:
             del self.registry.by_name[self.name]
         return 0

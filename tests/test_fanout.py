@@ -316,6 +316,7 @@ def test_filters_choose_who_gets_a_message(registry, loop, join):
     registry.publish("a", b"4", matched={"x", "y"})
     loop.run()
     assert (everything.received(), some.received()) == (b"1234", b"14")
+    assert registry.topic("a").filters == {"x", "y"}
 
 
 def test_another_form_or_filter_takes_effect_without_gap_or_repeat(

@@ -110,6 +110,10 @@ class History:
         form, filters = self.random.choice((plain, marked)), self.random.choice(FILTERS)
         if self.registry.subscribe(subscriber, name, form, filters):
             subscriber.members[name] = form, filters
+        if topic := self.registry.topic(name):
+            members = [each.members.get(name) for each in self.open]
+            used = [member[1] for member in members if member]
+            assert topic.filters == frozenset().union(*used)
 
     def unsubscribe(self, subscriber):
         name = self.random.choice(TOPICS)

@@ -8,7 +8,7 @@ only method that other threads may call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from beamfast._fanout import TopicRegistry
 from beamfast._outbound import Outbound
@@ -58,7 +58,7 @@ class Hub:
         topic: str,
         wire_form: WireForm,
         filters: frozenset[object] = frozenset(),
-    ) -> None:
+    ) -> bool:
         """
         Send ``subscriber`` everything published on ``topic`` from now on.
 
@@ -70,9 +70,13 @@ class Hub:
             topic: any text; plugins prefix theirs with their name.
             wire_form: frames one message; the same callable for all that take
                 the same bytes.
-            filters: empty for the whole topic.
+            filters: only messages that match one of these; empty for the whole
+                topic. However many match, each message comes once.
+
+        Returns:
+            False when the connection takes no more bytes: it is closing or gone.
         """
-        self.registry.subscribe(subscriber, topic, wire_form, filters)
+        return self.registry.subscribe(subscriber, topic, wire_form, filters)
 
     def unsubscribe(self, subscriber: Outbound, topic: str) -> None:
         """Stop sending; a subscriber that is not there is fine."""
@@ -83,8 +87,9 @@ class Hub:
         topic: str,
         message: object,
         *,
-        matched: frozenset[object] = frozenset(),
+        matched: Set[object] = frozenset(),
         exclude: Outbound | None = None,
+        same_item: bool = False,
     ) -> int:
         """
         Send ``message`` to every subscriber of ``topic`` in this loop turn.
@@ -92,19 +97,28 @@ class Hub:
         Args:
             topic: a topic without subscribers is fine.
             message: whatever the topic's wire forms take.
-            matched: filters that the message meets.
+            matched: of :meth:`filters`, those that the message meets.
             exclude: a subscriber that shall not get it.
+            same_item: this and the message before belong to one edit, which
+                counts as one item in the queue of a slow subscriber.
 
         Returns:
             the number of subscribers of the topic in this process.
         """
         if isinstance(message, str | bytes):
             self.bus.forward(topic, message)
-        return self.registry.publish(topic, message, matched=matched, exclude=exclude)
+        return self.registry.publish(
+            topic, message, matched=matched, exclude=exclude, same_item=same_item
+        )
 
     def publish_threadsafe(self, topic: str, message: object) -> None:
         """Publish from another thread; the loop does it in its next turn."""
         self._loop.call_soon_threadsafe(self.publish, topic, message)
+
+    def filters(self, topic: str) -> frozenset[object]:
+        """Return every filter that a subscriber of ``topic`` has in this process."""
+        found = self.registry.topic(topic)
+        return frozenset() if found is None else found.filters
 
     def subscribers(self, topic: str) -> int:
         """Return how many subscribers ``topic`` has in this process."""

@@ -133,6 +133,42 @@ async def test_filters_choose_what_a_subscriber_gets(hub):
     assert (some.text, everything.text) == ("1;", "1;2;")
 
 
+async def test_an_item_that_matches_several_filters_comes_once(hub, subscriber):
+    hub.subscribe(subscriber, "a", line, frozenset({"#x", "#y"}))
+    hub.publish("a", "1", matched={"#x", "#y"})
+    await turn()
+    assert subscriber.text == "1;"
+
+
+async def test_a_further_filter_takes_effect_without_gap_or_repeat(hub, subscriber):
+    hub.subscribe(subscriber, "a", line, frozenset({"#x"}))
+    hub.publish("a", "1", matched={"#x"})
+    hub.publish("a", "2", matched={"#y"})
+    hub.subscribe(subscriber, "a", line, frozenset({"#x", "#y"}))
+    hub.publish("a", "3", matched={"#x", "#y"})
+    hub.publish("a", "4", matched={"#y"})
+    await turn()
+    assert subscriber.text == "1;3;4;"
+
+
+async def test_the_filters_in_use_are_known(hub, subscriber):
+    other = Subscriber(hub)
+    assert hub.filters("a") == set()
+    hub.subscribe(subscriber, "a", line, frozenset({"#x", "#y"}))
+    hub.subscribe(other, "a", line, frozenset({"#y", "#z"}))
+    assert hub.filters("a") == {"#x", "#y", "#z"}
+    hub.unsubscribe(other, "a")
+    assert hub.filters("a") == {"#x", "#y"}
+    hub.subscribe(subscriber, "a", line)
+    assert hub.filters("a") == set()
+
+
+async def test_who_is_gone_cannot_subscribe(hub, subscriber):
+    assert hub.subscribe(subscriber, "a", line)
+    subscriber.connection_lost(None)
+    assert not hub.subscribe(subscriber, "a", line)
+
+
 async def test_the_sender_can_be_left_out(hub):
     sender, other = Subscriber(hub), Subscriber(hub)
     for one in (sender, other):
