@@ -21,6 +21,7 @@ from beamfast.documents.store import DocumentStore
 from beamfast.errors import DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response
 from beamfast.pubsub.hub import Hub
+from beamfast.runstate import RunState
 
 logger: logging.Logger = logging.getLogger("beamfast.pipeline")
 
@@ -58,6 +59,7 @@ class Context:
         allowed_origins: foreign origins that may connect and write.
         server_name: what the host calls the server; empty for nothing.
         status: of the process.
+        run_state: what all workers know: sessions, tickets, shared limits.
     """
 
     store: DocumentStore
@@ -67,6 +69,7 @@ class Context:
     allowed_origins: tuple[str, ...] = ()
     server_name: str = "beamfast"
     status: Status = field(default_factory=Status)
+    run_state: RunState = field(default_factory=RunState)
 
 
 class Plugin(Generic[OptionsT]):

@@ -3,7 +3,7 @@ A limit on requests per client: a token bucket for each, 429 when it is empty.
 
 Standard: RFC 6585, section 4 (status), RFC 9110, section 10.2.3 (``Retry-After``).
 WebSocket handshakes are counted apart from other requests, so that a page that
-reconnects cannot use up what its edits need. Each process counts for itself.
+reconnects cannot use up what its edits need. Several workers count together.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from typing import ClassVar, Final, Literal
 
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
+from beamfast.runstate import IDLE, Bucket, RunState
 
-#: Seconds after which an unused bucket is forgotten; it has long been full.
-IDLE: Final = 3600.0
 #: Buckets at most; beyond it the one that was not used for longest goes.
 BUCKETS: Final = 100_000
 
@@ -68,52 +67,6 @@ class Options:
         return self.requests_per_minute / 60 or self.requests_per_second
 
 
-class Bucket:
-    """
-    Tokens of one client.
-
-    Args:
-        rate: tokens per second.
-        capacity: tokens at most; so many at first.
-        now: in seconds.
-    """
-
-    __slots__ = ("_capacity", "_rate", "_tokens", "used")
-
-    def __init__(self, rate: float, capacity: int, now: float) -> None:
-        self._rate = rate
-        self._capacity = capacity
-        self._tokens = float(capacity)
-        self.used: float = now
-
-    def take(self, now: float) -> bool:
-        """Take one token; return False when there is none."""
-        self._refill(now)
-        if self._tokens < 1.0:
-            return False
-        self._tokens -= 1.0
-        return True
-
-    def wait(self) -> int:
-        """Return the seconds until there is a token, rounded up, at least 1."""
-        return max(math.ceil((1.0 - self._tokens) / self._rate), 1)
-
-    def fields(self, now: float) -> list[tuple[str, str]]:
-        """Return the fields that tell a client how it stands."""
-        self._refill(now)
-        full = math.ceil((self._capacity - self._tokens) / self._rate)
-        return [
-            ("X-RateLimit-Limit", str(self._capacity)),
-            ("X-RateLimit-Remaining", str(int(self._tokens))),
-            ("X-RateLimit-Reset", str(full)),
-        ]
-
-    def _refill(self, now: float) -> None:
-        earned = (now - self.used) * self._rate
-        self._tokens = min(self._tokens + earned, float(self._capacity))
-        self.used = now
-
-
 class RateLimit(Plugin[Options]):
     """
     Refuse the requests of clients that ask too often.
@@ -140,6 +93,8 @@ class RateLimit(Plugin[Options]):
         # Least recently used first.
         self._buckets: OrderedDict[Key, Bucket] = OrderedDict()
         self._cleaned = clock()
+        self._shared: RunState | None = None
+        self._prefix = ""
         rate = self.options.rate
         self._rates = {False: rate, True: self.options.upgrades_per_second or rate}
         self._capacities = {
@@ -150,13 +105,27 @@ class RateLimit(Plugin[Options]):
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def start(self, context: Context) -> None:
+        """Find out whether other workers serve the same clients."""
+        if context.run_state.is_shared:
+            self._shared = context.run_state
+            # The same in every worker, and after a reload that changed nothing.
+            self._prefix = f"{context.host_names} {self.options}"
+
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Take a token, or answer 429; a probe costs nothing."""
         if request.probe:
             return None
-        now = self._clock()
-        bucket = self._bucket(self._key(request), now)
-        if bucket.take(now):
+        key = self._key(request)
+        if self._shared is None:
+            now = self._clock()
+            bucket = self._bucket(key, now)
+            is_taken = bucket.take(now)
+        else:
+            is_taken, bucket = self._shared.take(
+                self._name(key), self._rates[key[0]], self._capacities[key[0]]
+            )
+        if is_taken:
             return None
         seconds = bucket.wait()
         text = {
@@ -175,10 +144,20 @@ class RateLimit(Plugin[Options]):
         self, request: Request, response: Response, context: Context
     ) -> None:
         """Tell the client how it stands."""
-        bucket = self._buckets.get(self._key(request))
+        key = self._key(request)
+        if self._shared is None:
+            bucket = self._buckets.get(key)
+        else:
+            bucket = self._shared.look(
+                self._name(key), self._rates[key[0]], self._capacities[key[0]]
+            )
         if bucket is not None:
             for name, value in bucket.fields(self._clock()):
                 response.headers.set(name, value)
+
+    def _name(self, key: Key) -> str:
+        """Return what all workers call a bucket."""
+        return f"{self._prefix} {key[0]} {key[1]}"
 
     def _key(self, request: Request) -> Key:
         strategy = self.options.key_strategy

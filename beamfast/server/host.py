@@ -23,6 +23,7 @@ from beamfast.journal.file import FileJournal
 from beamfast.pipeline import Context, Pipeline
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
+from beamfast.runstate import RunState
 from beamfast.server.config import HostConfig, is_loopback_name
 from beamfast.server.plugin_types import load_plugin
 
@@ -39,6 +40,7 @@ class Host:
         hub: topics of this process.
         loop: of this process.
         shared: folder of what several workers share; None for a single one.
+        run_state: of all workers; an own one without it.
 
     Raises:
         ConfigError: a plugin or one of its options does not exist.
@@ -51,6 +53,7 @@ class Host:
         loop: asyncio.AbstractEventLoop,
         *,
         shared: Path | None = None,
+        run_state: RunState | None = None,
     ) -> None:
         self.config = config
         self.store: DocumentStore = DocumentStore(config.root)
@@ -72,6 +75,7 @@ class Host:
             server_name=(
                 "beamfast" if config.server_header is None else config.server_header
             ),
+            run_state=run_state or RunState(),
         )
         plugins = [load_plugin(one) for one in config.plugins]
         self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)

@@ -16,6 +16,7 @@ from beamfast.connection.service import Service
 from beamfast.documents.allocator import tune_allocator
 from beamfast.pubsub.bus import Bus
 from beamfast.pubsub.hub import Hub
+from beamfast.runstate import RunState
 from beamfast.server.binding import bind_tcp, url_of
 from beamfast.server.config import ServerConfig
 from beamfast.server.host import Host, Hosts
@@ -120,8 +121,12 @@ class Server:
     ) -> None:
         config = self.config
         loop = asyncio.get_running_loop()
+        run_state = RunState(self._shared)
         hosts = Hosts(
-            [Host(one, hub, loop, shared=self._shared) for one in config.hosts],
+            [
+                Host(one, hub, loop, shared=self._shared, run_state=run_state)
+                for one in config.hosts
+            ],
             is_loopback=config.is_loopback,
         )
         service = Service(
@@ -146,6 +151,7 @@ class Server:
             server.close()
             for host in hosts.hosts:
                 await host.stop()
+            run_state.close()
             service.heartbeat.close()
 
     def _close_listener(self) -> None:

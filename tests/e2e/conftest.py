@@ -163,6 +163,32 @@ def server(serve: Callable[..., Running]) -> Running:
 
 
 @pytest.fixture
+def configure(site: Path) -> Callable[..., Path]:
+    """Write a configuration beside ``site``: kinds of plugins with their options."""
+    schema = "https://rustybeam.net/schema/"
+
+    def value(name: str, text: str) -> str:
+        return f"<code itemprop='{name}'>{text}</code>"
+
+    def write(plugins: dict[str, dict[str, str]], more: str = "") -> Path:
+        items = [
+            f"<li itemprop=plugin itemscope itemtype='{schema}{kind}Plugin'>"
+            + "".join(value(*option) for option in options.items())
+            for kind, options in plugins.items()
+        ]
+        names = "".join(value("hostname", name) for name in ("localhost", "127.0.0.1"))
+        file = site.parent / "config.html"
+        file.write_text(
+            "<!DOCTYPE html><title>Configuration</title>"
+            f"<div itemscope itemtype='{schema}HostConfig'>{names}"
+            f"{value('hostRoot', str(site))}<ol>{''.join(items)}</ol></div>{more}"
+        )
+        return file
+
+    return write
+
+
+@pytest.fixture
 def curl(program: Callable[[str], str]) -> Callable[..., subprocess.CompletedProcess]:
     """Run the real curl."""
 

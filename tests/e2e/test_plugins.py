@@ -24,28 +24,12 @@ RULE = f"""<table><tr itemscope itemtype="{SCHEMA}RedirectRule">
 <td itemprop="from">^/old/(.*)$<td itemprop="to">/$1<td itemprop="status">308</table>"""
 
 
-def cell(name: str, value: str) -> str:
-    return f"<code itemprop='{name}'>{value}</code>"
-
-
 @pytest.fixture
-def server(serve, site):
+def server(serve, site, configure):
     """A server with all these plugins."""
-    items = [
-        f"<li itemprop=plugin itemscope itemtype='{SCHEMA}{kind}Plugin'>"
-        + "".join(cell(*option) for option in options.items())
-        for kind, options in PLUGINS.items()
-    ]
-    names = "".join(cell("hostname", name) for name in ("localhost", "127.0.0.1"))
-    host = f"{names}{cell('hostRoot', 'site')}<ol>{''.join(items)}</ol>"
-    file = site.parent / "config.html"
-    file.write_text(
-        "<!DOCTYPE html><title>Many</title>"
-        f"<div itemscope itemtype='{SCHEMA}HostConfig'>{host}</div>{RULE}"
-    )
     (site.parent / "pages").mkdir()
     (site.parent / "pages" / "lost.html").write_text("<p>{path} is not on {host}")
-    return serve(root=file)
+    return serve(root=configure(PLUGINS, RULE))
 
 
 def test_a_page_arrives_compressed_and_marked(server, site):
