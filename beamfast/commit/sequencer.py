@@ -40,8 +40,8 @@ TRIES: Final = 20
 #: Seconds of the first pause between two tries, and of the longest.
 PAUSE: Final = 0.002
 PAUSE_AT_MOST: Final = 0.050
-#: Looks at a file before it counts as changed by hand, where others write it too.
-LOOKS: Final = 4
+#: Looks at a file that is another one each time, where others write it too.
+LOOKS: Final = 8
 
 
 class Sequencer:
@@ -207,38 +207,35 @@ class Sequencer:
         return record_of(version, source, stamp)
 
     async def _present(
-        self, keeper: Keeper, looks: int = LOOKS
+        self, keeper: Keeper
     ) -> tuple[Document | None, Replacement | Removal | None]:
         """Return the committed snapshot, and what was done to the file by hand."""
-        if self._is_shared:
-            await self._know_file(keeper)
         try:
-            if not keeper.is_ahead:
-                return self._replica.committed(keeper), None
-            finding = examine(self._store, keeper.location, keeper.records)
-            if finding.record is not None:
-                return keeper.document, None
-            if looks and not await self._is_settled(keeper):
-                return await self._present(keeper, looks - 1)
-            found = finding.document
-            await self._keep_overtaken(keeper)
+            return await self._compare(keeper)
         except DocumentError as error:
             # Not a file that could be read; what is committed stands.
             if not keeper.is_ahead:
                 raise
             logger.warning("%s: %s", keeper.location.key, error)
             return keeper.document, None
+
+    async def _compare(
+        self, keeper: Keeper
+    ) -> tuple[Document | None, Replacement | Removal | None]:
+        try:
+            return await self._own_file(keeper), None
         except ChangedByHand:
-            if looks and not await self._is_settled(keeper):
-                return await self._present(keeper, looks - 1)
-            if not keeper.is_logged:
-                document = self._replica.adopt_file(keeper)
-                self._replica.publish_reset(keeper)
-                return document, None
-            try:
-                found = self._store.load(keeper.location)
-            except DocumentNotFound:
-                found = None
+            pass
+        if not keeper.is_logged:
+            document = self._replica.adopt_file(keeper)
+            self._replica.publish_reset(keeper)
+            return document, None
+        try:
+            found = self._store.load(keeper.location)
+        except DocumentNotFound:
+            found = None
+        if keeper.is_ahead:
+            await self._keep_overtaken(keeper)
         if found is None and not keeper.exists:
             # Whoever removed the file was faster than we; what comes is new again.
             keeper.records = (record_of(keeper.version, None, None),)
@@ -247,35 +244,33 @@ class Sequencer:
         change = Removal() if found is None else Replacement(found.source, "import")
         return None, change
 
-    async def _know_file(self, keeper: Keeper) -> None:
-        """Learn what other processes put in the place of the file."""
-        # What is in place was recorded before; but between a look at the records
-        # and one at the file a whole rewrite may lie, hardly so twice in a row.
+    async def _own_file(self, keeper: Keeper) -> Document | None:
+        """
+        Return the committed snapshot, once the file is seen to be ours.
+
+        Another process records what it is about to put in the place of the file,
+        then does: who looks in between, at one before and at the other after, sees
+        neither. It was a hand only if file and records stand still.
+
+        Raises:
+            ChangedByHand: it was.
+            DocumentError: the file cannot be read.
+        """
+        previous = None
         for _ in range(LOOKS):
+            seen = keeper.records, self._stamp(keeper)
             try:
                 if not keeper.is_ahead:
-                    self._replica.committed(keeper)
-                    return
+                    return self._replica.committed(keeper)
                 if examine(self._store, keeper.location, keeper.records).record:
-                    return
+                    return keeper.document
             except ChangedByHand:
                 pass
-            except DocumentError:
-                return
+            if not self._is_shared or seen == previous:
+                raise ChangedByHand
+            previous = seen
             await self._replica.load(keeper)
-
-    async def _is_settled(self, keeper: Keeper) -> bool:
-        """
-        Tell whether file and records stand still, so that it was a hand.
-
-        Another process records what it is about to put in place, then does: who
-        looks in between, at one before and at the other after, sees neither.
-        """
-        if not self._is_shared:
-            return True
-        before = (keeper.records, self._stamp(keeper))
-        await self._replica.load(keeper)
-        return (keeper.records, self._stamp(keeper)) == before
+        raise Busy("The file changes faster than it can be read")
 
     def _stamp(self, keeper: Keeper) -> FileStamp | None:
         try:
