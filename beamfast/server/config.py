@@ -10,12 +10,14 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from beamfast.errors import ConfigError
 
 DEFAULT_ADDRESS: Final = "127.0.0.1"
 DEFAULT_PORT: Final = 3000
+
+Durability = Literal["full", "relaxed"]
 
 #: The pipeline of a folder that is served without a configuration file.
 DEFAULT_PLUGINS: Final = (
@@ -55,6 +57,10 @@ class HostConfig:
         allowed_origins: foreign origins that may connect and write.
         server_header: value of the ``Server`` field; None for the server's own,
             empty for none.
+        durability: when an edit is answered: ``full``, the disk has it; ``relaxed``,
+            the system has it, so that it survives the end of the process only.
+        retain_entries: edits that the journal keeps of each document.
+        retain_bytes: at most so many bytes of them.
     """
 
     root: Path
@@ -62,6 +68,9 @@ class HostConfig:
     plugins: tuple[PluginConfig, ...] = tuple(map(PluginConfig, DEFAULT_PLUGINS))
     allowed_origins: tuple[str, ...] = ()
     server_header: str | None = None
+    durability: Durability = "full"
+    retain_entries: int = 1024
+    retain_bytes: int = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,13 @@ class Host:
         self.config = config
         self.store: DocumentStore = DocumentStore(config.root)
         root = Path(self.store.root)
-        journal = FileJournal(root, turns=shared)
+        journal = FileJournal(
+            root,
+            durability=config.durability,
+            turns=shared,
+            retain_entries=config.retain_entries,
+            retain_bytes=config.retain_bytes,
+        )
         lock = None
         if shared is not None:
             name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()

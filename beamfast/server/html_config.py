@@ -14,12 +14,18 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_type_hints
 
-from beamfast.documents.microdata import Item, items_of
+from beamfast.documents.microdata import Item, Property, items_of
 from beamfast.errors import ConfigError
 from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
-from beamfast.server.options import convert, nearest, normal_name, read_bool
+from beamfast.server.options import (
+    convert,
+    nearest,
+    normal_name,
+    read_bool,
+    read_value,
+)
 from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
@@ -34,6 +40,10 @@ _HOST: Final = {
     **dict.fromkeys(("hostroot", "root"), "root"),
     "serverheader": "server_header",
     "allowedorigins": "allowed_origins",
+}
+#: Of the journal; said of the server they hold for each host that says nothing else.
+_JOURNAL: Final[Mapping[str, str]] = {
+    normal_name(name): name for name in ("durability", "retain_entries", "retain_bytes")
 }
 #: Of the original's daemon mode; this server stays in the foreground.
 _DAEMON: Final = "daemon"
@@ -120,13 +130,17 @@ class _Reader:
         values: dict[str, Any] = {"root": "./files"}
         if servers:
             values |= self.server_values(servers[0])
+        journal: dict[str, Any] = {
+            name: values.pop(name) for name in _JOURNAL.values() if name in values
+        }
         hosts = [
             host
             for item in self.items
-            if item.kind() == "HostConfig" and (host := self.host(item)) is not None
+            if item.kind() == "HostConfig"
+            and (host := self.host(item, journal)) is not None
         ]
         if not any(item.kind() == "HostConfig" for item in self.items):
-            hosts += self.bare_pipelines(Path(values["root"]))
+            hosts += self.bare_pipelines(Path(values["root"]), journal)
         if not hosts and not self.problems:
             self.note(1, "no HostConfig: nothing to serve")
         if self.problems:
@@ -149,6 +163,8 @@ class _Reader:
                     self.note(one.line, f"{one.name}: {one.value!r} is not a port")
             elif field is not None:
                 values[field] = one.value
+            elif name in _JOURNAL:
+                values |= self.journal_value(one)
             elif name.startswith(_DAEMON):
                 logger.warning(
                     "%s:%d: %s has no effect: the server stays in the foreground",
@@ -159,10 +175,20 @@ class _Reader:
                 self.note(one.line, f"unknown property {one.name}{hint}")
         return values
 
-    def host(self, item: Item) -> HostConfig | None:
-        """Return what a HostConfig item describes."""
+    def journal_value(self, one: Property) -> dict[str, Any]:
+        """Return what one property says of the journal."""
+        name = _JOURNAL[normal_name(one.name)]
+        try:
+            hint = get_type_hints(HostConfig)[name]
+            return {name: read_value(hint, [str(one.value)])}
+        except ValueError as error:
+            self.note(one.line, f"{one.name}: {error}")
+            return {}
+
+    def host(self, item: Item, journal: Mapping[str, Any]) -> HostConfig | None:
+        """Return what a HostConfig item describes; ``journal`` is the server's."""
         names: list[str] = []
-        values: dict[str, Any] = {}
+        values: dict[str, Any] = dict(journal)
         for one in item.properties:
             name = normal_name(one.name)
             if isinstance(one.value, Item) or name in _LINKS - {"host"}:
@@ -172,6 +198,8 @@ class _Reader:
                 names += [part for part in re.split(r"[,\s]+", one.value) if part]
             elif field == "allowed_origins":
                 values[field] = tuple(re.split(r"[,\s]+", one.value))
+            elif name in _JOURNAL:
+                values |= self.journal_value(one)
             elif field is not None:
                 values[field] = one.value
             else:
@@ -187,12 +215,15 @@ class _Reader:
             return None
         return HostConfig(self.path(root, item.line), tuple(names), plugins, **values)
 
-    def bare_pipelines(self, root: Path) -> Iterator[HostConfig]:
+    def bare_pipelines(
+        self, root: Path, journal: Mapping[str, Any]
+    ) -> Iterator[HostConfig]:
         """Yield a catch-all host for each Pipeline item of a page without hosts."""
         for item in self.items:
             if item.kind() == "Pipeline":
                 folder = self.path(str(root), item.line)
-                yield HostConfig(folder, ("*",), self.plugins(item))
+                plugins = self.plugins(item)
+                yield HostConfig(folder, ("*",), plugins, **journal)
 
     def path(self, text: str, line: int) -> Path:
         """Return a folder; relative to here first, then to the configuration."""

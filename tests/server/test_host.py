@@ -5,7 +5,10 @@ import asyncio
 import pytest
 
 from beamfast.connection.service import Service
+from beamfast.documents.change import Appending
 from beamfast.http import Headers, Request, Response
+from beamfast.journal import database
+from beamfast.journal.file import FileJournal
 from beamfast.pubsub.hub import Hub
 from beamfast.server import host as module
 from beamfast.server.config import HostConfig, PluginConfig
@@ -172,3 +175,29 @@ async def test_plugins_learn_what_the_host_calls_the_server(make_hosts):
     for header, name in [(None, "beamfast"), ("mine/1", "mine/1"), ("", "")]:
         (host,) = make_hosts(f"{name or 'none'}.example", server_header=header).hosts
         assert host.pipeline.context.server_name == name
+
+
+async def test_the_journal_is_as_durable_and_as_long_as_configured(
+    make_hosts, monkeypatch
+):
+    asked = []
+    connect = database.connect
+
+    def note(file, durability="full"):
+        asked.append(durability)
+        return connect(file, durability)
+
+    monkeypatch.setattr(database, "connect", note)
+    hosts = make_hosts("one", durability="relaxed", retain_entries=2)
+    (host,) = hosts.hosts
+    location = host.store.resolve("/page.html")
+    versions = [
+        (await host.committer.commit(location, Appending(b"<p>"), url="/")).version
+        for _ in range(4)
+    ]
+    # The writer's connection; those that only read need no durability.
+    assert "relaxed" in asked
+    await host.committer.flush()
+    journal = FileJournal(host.config.root)
+    assert await journal.start(location.key) == versions[1]
+    await journal.close()

@@ -203,6 +203,33 @@ def test_a_page_of_pipelines_only_serves_the_server_root_under_any_name(read):
     assert found.plugins == (PluginConfig("file-handler"),)
 
 
+def test_the_journal_of_all_hosts_and_of_one(read):
+    server = item(
+        "ServerConfig", prop("durability", "relaxed") + prop("retainEntries", "100")
+    )
+    own = prop("durability", "Full") + prop("retain_bytes", "1000000")
+    one, other = read(server + host() + host(own, "other")).hosts
+    assert (one.durability, one.retain_entries) == ("relaxed", 100)
+    assert (other.durability, other.retain_bytes) == ("full", 1_000_000)
+    assert other.retain_entries == 100
+    bare = item("Pipeline", plugin(more=prop("name", "file-handler")))
+    bare_server = server.replace("</div>", prop("root", "site") + "</div>")
+    (found,) = read(bare_server + bare).hosts
+    assert found.durability == "relaxed"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "problem"),
+    [
+        ("durability", "sometimes", "'sometimes' is none of full, relaxed"),
+        ("retain-entries", "many", "'many' is not a whole number"),
+    ],
+)
+def test_a_journal_that_cannot_be(read, name, text, problem):
+    with pytest.raises(ConfigError, match=f"config.html:1: {name}: {problem}"):
+        read(host(prop(name, text)))
+
+
 def test_a_server_header(read):
     (found,) = read(host(prop("serverHeader", "club/1"))).hosts
     assert found.server_header == "club/1"
