@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from beamfast.connection.websocket import WebSocket as WebSocket
     from beamfast.errors import (
         BeamfastError as BeamfastError,
         CloseCode as CloseCode,
@@ -33,6 +34,7 @@ _HOMES: Final = {
     "ProtocolError": "errors",
     "Request": "http",
     "Response": "http",
+    "WebSocket": "connection.websocket",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names and homes

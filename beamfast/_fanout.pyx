@@ -337,11 +337,16 @@ cdef class TopicRegistry:
 
         Returns:
             False when the connection takes no more bytes: it is closing or gone.
+
+        Raises:
+            RuntimeError: a message in fragments is on its way to it.
         """
         cdef Topic topic
         cdef Lane lane, former
         if subscriber.conn.flags & CONN_MUTE:
             return False
+        if subscriber.is_mid_message:
+            raise RuntimeError("subscribed inside a fragmented message")
         topic = self.by_name.get(name)
         if topic is None:
             topic = self.by_name[name] = Topic.__new__(Topic, name, self)
@@ -494,3 +499,8 @@ cdef class TopicRegistry:
     def topics(self) -> list:
         """Return the names of all topics that have subscribers."""
         return list(self.by_name)
+
+
+def has_topics(Outbound subscriber not None) -> bool:
+    """Tell whether a connection is subscribed to anything."""
+    return subscriber.conn.count != 0

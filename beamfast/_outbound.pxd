@@ -134,6 +134,8 @@ cdef class Outbound:
     cdef queue_t *queue
     cdef list waiters
     cdef public Py_ssize_t queue_bytes_limit, queue_items_limit
+    # Nothing may come between the frames of a message.
+    cdef public bint is_mid_message
 
     # For topics. None of them calls back into Python code of a subclass, except
     # settle(), which is for when no walk is in a slice.

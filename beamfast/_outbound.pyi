@@ -16,6 +16,7 @@ class LoopState:
 class Outbound:
     queue_bytes_limit: int
     queue_items_limit: int
+    is_mid_message: bool
     def __init__(self) -> None: ...
     @property
     def transport(self) -> Transport | None: ...

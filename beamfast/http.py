@@ -222,8 +222,10 @@ class Upgrade:
     What follows a 101: the connection makes the socket and calls ``on_open``.
 
     Args:
-        on_open: gets the WebSocket and may set ``on_message`` (callback mode) or
-            not (discard mode, for subscribers only).
+        on_open: gets the WebSocket: a coroutine function is its handler and
+            receives with ``async for`` (pull mode); a function may set
+            ``on_message`` (callback mode) or not (discard mode, for subscribers
+            only).
         subprotocol: the chosen one, echoed in the response (RFC 6455, 4.2.2).
         max_size: of a message, in bytes; above it the socket closes with 1009.
         max_fragments: frames of a message; above it the socket closes with 1008.
@@ -231,7 +233,7 @@ class Upgrade:
         ping_timeout: seconds to wait for a pong before closing with 1011.
     """
 
-    on_open: Callable[[Any], None]
+    on_open: Callable[[Any], object]
     subprotocol: str | None = None
     max_size: int = 2**20
     max_fragments: int = 4096

@@ -2,7 +2,7 @@
 beamfast behind the protocol of the benchmarks: echo, and publish on command.
 
 What ``raw/server.c`` does, with the parts of beamfast that a plugin uses: an
-``on_message`` callback, ``send``, ``hub.publish``.
+``on_message`` callback, ``send_nowait``, ``hub.publish``.
 """
 
 import argparse
@@ -39,7 +39,7 @@ class Live:
 
     def _open(self, websocket: Any) -> None:
         if not self._is_deaf:
-            websocket.on_message = partial(self._receive, websocket.send)
+            websocket.on_message = partial(self._receive, websocket.send_nowait)
         self._hub.subscribe(websocket, TOPIC, WIRE_FORM)
 
     def _receive(self, send: Any, message: str | bytes) -> None:

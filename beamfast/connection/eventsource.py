@@ -122,7 +122,7 @@ class EventSource(Outbound):
         self.close_transport()
         self._watch(CLOSE_TIMEOUT)
 
-    def drain(self) -> None:
+    def on_drain(self) -> None:
         """End the stream because the server stops; the client comes back."""
         self.close(self._retry)
 

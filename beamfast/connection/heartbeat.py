@@ -36,6 +36,22 @@ class Timed(Protocol):
         ...
 
 
+class Clock(Protocol):
+    """What keeps the deadlines of connections."""
+
+    def watch(self, timed: Timed, deadline: float = math.inf) -> None:
+        """Call ``timed.on_deadline`` soon after ``deadline``, not before."""
+        ...
+
+    def watch_for(self, timed: Timed, seconds: float) -> None:
+        """As :meth:`watch`, with a deadline that is so far away."""
+        ...
+
+    def forget(self, timed: Timed) -> None:
+        """Stop watching; harmless when nothing was watched."""
+        ...
+
+
 class Heartbeat:
     """
     A timer wheel with one bucket per second.

@@ -337,7 +337,7 @@ class HttpConnection(asyncio.Protocol):
         self._sender.stop()
         self._transport.abort()
 
-    def drain(self) -> None:
+    def on_drain(self) -> None:
         """Close if nothing is in work; a request in work is answered first."""
         if self._current is None and not self._waiting and not self._closing:
             self._close()

@@ -117,7 +117,7 @@ def become_websocket(
     websocket = WebSocket.of_request(request, upgrade, service)
     transport.set_protocol(websocket)
     websocket.attach(transport, service.registry.state)
-    websocket.open(upgrade.on_open)
+    websocket.open(upgrade.on_open, request)
     return websocket
 
 

@@ -6,11 +6,32 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
+from typing import Protocol
 
 from beamfast._fanout import TopicRegistry
-from beamfast.connection.heartbeat import Heartbeat
+from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.http11 import Limits
+
+
+class Surroundings(Protocol):
+    """
+    What a WebSocket needs around it.
+
+    Attributes:
+        loop: it runs on.
+        heartbeat: keeps its deadlines.
+        handlers: tasks of running handlers.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    handlers: set[asyncio.Task[None]]
+
+    @property
+    def heartbeat(self) -> Clock:
+        """What keeps deadlines."""
+        ...
+
 
 #: What the server does with a request; never raises.
 Application = Callable[[Request], Response | Awaitable[Response]]
@@ -29,6 +50,9 @@ class Service:
         head_timeout: seconds for a request head to arrive.
         body_timeout: seconds without a byte of an expected body.
         idle_timeout: seconds that a kept-alive connection may be silent.
+
+    Attributes:
+        handlers: tasks of WebSocket handlers that run.
     """
 
     def __init__(
@@ -47,6 +71,7 @@ class Service:
         self.loop = loop
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
+        self.handlers: set[asyncio.Task[None]] = set()
         self.server_line: bytes = Headers([("Server", server)] if server else ()).lines
         self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout
@@ -55,6 +80,13 @@ class Service:
         self.is_draining = False
         self._second = 0
         self._date_line = b""
+
+    async def cancel_handlers(self) -> None:
+        """End what handlers still do; their connections say goodbye first."""
+        tasks = list(self.handlers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def date_line(self) -> bytes:
         """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""

@@ -1,92 +1,62 @@
 """
-WebSocket connections: the driver on a transport, and the subscriber of topics.
+WebSocket connections as programs see them: one class for both ends.
 
-One object per connection: the write half is :class:`beamfast._outbound.Outbound`,
-the protocol rules are :class:`beamfast.protocol.rfc6455.Rfc6455Driver`. Of the
-request only path and user stay. Messages reach ``on_message``, set while the
-connection opens, or are checked and dropped when nobody set it.
+Messages arrive in one of three ways, fixed when the connection has opened: a
+handler coroutine asks for them (pull), ``on_message`` is called with them
+(callback), or they are checked and dropped (discard: a subscriber that only
+listens). The first costs a task while the handler runs, the others nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-import math
-import sys
-from collections.abc import Callable
-from typing import Final, Self
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from typing import TYPE_CHECKING, Final, Self
 
+from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
-from beamfast._outbound import Outbound
-from beamfast.connection.heartbeat import OUTSIDE
-from beamfast.connection.service import Service
-from beamfast.errors import CloseCode
+from beamfast.connection.conversation import Conversation
+from beamfast.connection.link import Link
+from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined
+from beamfast.connection.service import Surroundings
+from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
 from beamfast.http import Request, Upgrade
-from beamfast.protocol.events import Failed, Pong
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+    from beamfast.protocol.response import ServerResponse
 
 TEXT: Final = 1
 
-#: Seconds for the closing handshake and the last bytes; then the socket is cut.
-CLOSE_TIMEOUT: Final = 10.0
-#: Seconds for a peer that is too slow to read its close frame.
-OVERFLOW_TIMEOUT: Final = 1.0
-#: Seconds for a peer that still writes to find its close frame.
-LINGER: Final = 2.0
-
-logger: logging.Logger = logging.getLogger("beamfast.websocket")
+#: Codes after which ``async for`` just ends. 1005 is what browsers send when a
+#: page calls ``close()`` without a code.
+_ENDINGS: Final = frozenset(
+    {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RECEIVED}
+)
 
 
-class WebSocket(Outbound):
+class WebSocket(Link):
     """
-    One open WebSocket; also the asyncio protocol of its transport.
+    One open WebSocket.
 
     Attributes:
         path: canonical path of the request.
         user: name of the authenticated user, or None.
-        on_message: called with each message, ``str`` or ``bytes``; fixed when
-            the connection has opened.
-        on_close: called once with code and reason when the connection is gone.
+        on_message: called with each message, ``str`` or ``bytes``; a coroutine
+            function is called again when it has returned. Fixed when the
+            connection has opened.
+        on_close: called once with the socket, code and reason when the
+            connection is gone.
     """
 
-    __slots__ = (
-        "_awaits_pong",
-        "_driver",
-        "_has_ended",
-        "_is_plain",
-        "_ping_interval",
-        "_ping_timeout",
-        "_service",
-        "bucket",
-        "deadline",
-        "on_close",
-        "on_message",
-        "path",
-        "user",
-    )
-
-    def __init__(
-        self, driver: Rfc6455Driver, path: str, upgrade: Upgrade, service: Service
-    ) -> None:
-        super().__init__()
-        # One object for all connections of a path.
-        self.path: str = sys.intern(path)
-        self.user: str | None = None
-        self.on_message: Callable[[str | bytes], object] | None = None
-        self.on_close: Callable[[WebSocket, int, str], None] | None = None
-        self.deadline: float = math.inf
-        self.bucket: int = OUTSIDE
-        self._driver = driver
-        self._is_plain = driver.is_plain
-        # Of the rest a connection would keep alive what opened it.
-        self._ping_interval = upgrade.ping_interval
-        self._ping_timeout = upgrade.ping_timeout
-        self._service = service
-        self._awaits_pong = False
-        self._has_ended = False
+    __slots__ = ()
 
     @classmethod
-    def of_request(cls, request: Request, upgrade: Upgrade, service: Service) -> Self:
+    def of_request(
+        cls, request: Request, upgrade: Upgrade, surroundings: Surroundings
+    ) -> Self:
         """Return the socket that follows the 101 for ``request``."""
         driver = Rfc6455Driver(
             Side.SERVER,
@@ -94,7 +64,13 @@ class WebSocket(Outbound):
             max_fragments=upgrade.max_fragments,
             subprotocol=upgrade.subprotocol,
         )
-        websocket = cls(driver, request.path, upgrade, service)
+        websocket = cls(
+            driver,
+            request.path,
+            surroundings,
+            ping_interval=upgrade.ping_interval,
+            ping_timeout=upgrade.ping_timeout,
+        )
         websocket.user = request.user
         return websocket
 
@@ -102,6 +78,8 @@ class WebSocket(Outbound):
     def frame_item(text: str, version: str, event: str | None) -> bytes:
         """Return a StreamItem as one text frame; a plain socket has no versions."""
         return build_frame(TEXT, text)
+
+    # What is known.
 
     @property
     def state(self) -> State:
@@ -113,28 +91,180 @@ class WebSocket(Outbound):
         """The negotiated subprotocol (RFC 6455, 1.9)."""
         return self._driver.subprotocol
 
-    def open(self, on_open: Callable[[WebSocket], object]) -> None:
-        """Let the plugin set its callbacks and subscribe."""
-        self._watch_pings()
-        try:
-            on_open(self)
-        except Exception:
-            logger.exception("the WebSocket of %s could not be opened", self.path)
-            self._driver.fail(CloseCode.INTERNAL_ERROR, "internal error")
-            self._flush()
-        self._driver.deliver = self.on_message
+    @property
+    def close_code(self) -> int | None:
+        """The peer's close code, 1005 or 1006 without one; None before the end."""
+        return self._driver.close_code
 
-    def send(self, message: str | bytes) -> bool:
+    @property
+    def close_reason(self) -> str:
+        """The peer's reason."""
+        return self._driver.close_reason
+
+    @property
+    def url(self) -> str:
+        """Address of the connection; of a subscriber only the path is known."""
+        conversation = self._conversation
+        return self.path if conversation is None else conversation.url
+
+    @property
+    def request(self) -> Request | None:
+        """The client's request; None for clients and for subscribers."""
+        return None if self._conversation is None else self._conversation.request
+
+    @property
+    def response(self) -> ServerResponse | None:
+        """The server's response; None for servers."""
+        return None if self._conversation is None else self._conversation.response
+
+    # Receiving (pull mode).
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        conversation = self._talk()
+        if conversation.has_messages:
+            return self._take(conversation)
+        try:
+            return await self.recv()
+        except ConnectionClosed as end:
+            if end.code in _ENDINGS:
+                raise StopAsyncIteration from None
+            raise
+
+    async def recv(self, *, decode: bool = True) -> str | bytes:
+        """
+        Return the next message, text as ``str`` and binary as ``bytes``.
+
+        Cancelling it loses no message.
+
+        Args:
+            decode: False returns text as UTF-8 bytes.
+
+        Raises:
+            ConnectionClosed: there are no more messages.
+            InvalidState: messages go to ``on_message``, or nobody wants them.
+        """
+        conversation = self._talk()
+        while not conversation.has_messages:
+            self._release()
+            if self._driver.state is State.CLOSED:
+                raise self._closed()
+            await conversation.arrival()
+        message = self._take(conversation)
+        return message if decode or isinstance(message, bytes) else message.encode()
+
+    def pause_reading(self) -> None:
+        """Read nothing from the socket for now, not even pongs."""
+        self._converse().pause()
+
+    def resume_reading(self) -> None:
+        """Go on after :meth:`pause_reading`."""
+        self._converse().resume()
+
+    def _talk(self) -> Conversation:
+        conversation = self._conversation
+        if conversation is None or not conversation.is_pulled:
+            raise InvalidState("no handler: messages go to on_message, or are dropped")
+        return conversation
+
+    # Sending.
+
+    async def send(
+        self,
+        message: str | Buffer | Iterable[str | Buffer] | AsyncIterable[str | Buffer],
+    ) -> None:
+        """
+        Send one message, and wait while the peer is slow.
+
+        The message is queued before anything is waited for, so cancelling the
+        wait takes nothing back.
+
+        Args:
+            message: a str goes out as text, bytes-like as binary, an iterable of
+                one of both as one message in fragments (RFC 6455, 5.4).
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            TypeError: neither text nor bytes nor an iterable of them.
+            ValueError: a str that has no UTF-8 form.
+        """
+        if not (isinstance(message, str) or is_buffer(message)):
+            await self._send_pieces(message)
+        elif self._conversation is not None and self._conversation.is_sending:
+            async with self._conversation.sending:
+                await self._send_whole(message)
+        else:
+            await self._send_whole(message)
+
+    async def _send_whole(self, message: str | Buffer) -> None:
+        room = items = 0
+        if self.is_paused:
+            # Whoever waits is no slow consumer, however large the message.
+            if isinstance(message, str):
+                room, items = 4 * len(message), 1
+            else:
+                room, items = memoryview(message).nbytes, 1
+        self.queue_bytes_limit += room
+        self.queue_items_limit += items
+        try:
+            if not self.send_nowait(message):
+                raise self._closed()
+            if self.is_paused:
+                await self.drain()
+        finally:
+            self.queue_bytes_limit -= room
+            self.queue_items_limit -= items
+
+    async def _send_pieces(
+        self, pieces: Iterable[str | Buffer] | AsyncIterable[str | Buffer]
+    ) -> None:
+        async with self._converse().sending, ahead(pieces) as source:
+            if has_topics(self):
+                # What topics publish meanwhile must not come between the frames.
+                await self._send_whole(await joined(source))
+                return
+            waiting: str | Buffer | None = None
+            try:
+                async for piece in source:
+                    check_piece(piece)
+                    if waiting is not None:
+                        await self._send_piece(waiting, fin=False)
+                    waiting = piece
+                await self._send_piece(b"" if waiting is None else waiting, fin=True)
+            except BaseException:
+                if self.is_mid_message:
+                    # The peer waits for the rest, and nothing else can be sent.
+                    self._driver.fail(CloseCode.INTERNAL_ERROR, "message broke off")
+                    self._flush()
+                raise
+            finally:
+                self.is_mid_message = False
+                self._is_plain = self._driver.is_plain
+
+    async def _send_piece(self, piece: str | Buffer, *, fin: bool) -> None:
+        self.is_mid_message, self._is_plain = not fin, False
+        if not self._driver.send_fragment(piece, fin=fin):
+            self.is_mid_message = False
+            raise self._closed()
+        self._flush()
+        if self.is_paused:
+            await self.drain()
+
+    def send_nowait(self, message: str | Buffer) -> bool:
         """
         Queue one message for this peer alone.
 
         Args:
-            message: a str goes out as text, bytes as binary.
+            message: a str goes out as text, bytes-like as binary.
 
         Returns:
             False when the connection is closing or closed.
 
         Raises:
+            InvalidState: a fragmented message is not finished.
+            TypeError: neither text nor bytes.
             ValueError: a str that has no UTF-8 form.
         """
         if self._is_plain:
@@ -150,7 +280,44 @@ class WebSocket(Outbound):
         self._flush()
         return accepted
 
-    def close(self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = "") -> bool:
+    async def drain(self) -> None:
+        """
+        Wait until nothing that was sent waits for the peer any more.
+
+        Raises:
+            ConnectionClosed: the connection is gone.
+        """
+        waiter = self.wait_writable()
+        if waiter is not None:
+            await waiter
+        if self.transport is None:
+            raise self._closed()
+
+    async def ping(self, payload: Buffer | None = None) -> asyncio.Future[float]:
+        """
+        Send a ping; ``latency = await (await websocket.ping())``.
+
+        Args:
+            payload: at most 125 bytes; random ones if None.
+
+        Returns:
+            a future with the seconds until the pong.
+
+        Raises:
+            ConnectionClosed: the connection is closing or closed.
+            ValueError: the payload is too long.
+        """
+        sent = self._driver.send_ping(payload)
+        if sent is None:
+            raise self._closed()
+        self._flush()
+        return self._converse().expect(sent)
+
+    # Closing.
+
+    def close_nowait(
+        self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> bool:
         """
         Start the closing handshake (RFC 6455, 7.1.2).
 
@@ -164,128 +331,20 @@ class WebSocket(Outbound):
         Raises:
             ValueError: the code may not be sent, or the reason is too long.
         """
-        sent = self._driver.send_close(code, reason)
-        self._flush()
-        if sent:
-            self._watch(CLOSE_TIMEOUT)
-        return sent
+        return self._start_closing(code, reason)
 
-    def drain(self) -> None:
-        """Say that the server stops (RFC 6455, 7.4.1, code 1001)."""
-        self.close(CloseCode.GOING_AWAY, "server stops")
+    async def close(
+        self, code: int = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> None:
+        """Close as :meth:`close_nowait` does and wait until the connection is gone."""
+        self._start_closing(code, reason)
+        await self.wait_closed()
 
-    def on_overflow(self) -> None:
-        """The peer does not keep up: drop its queue and close with 1013."""
-        logger.warning("the WebSocket of %s is too slow, closed", self.path)
-        self.drop_queue()
-        self._driver.fail(CloseCode.TRY_AGAIN_LATER, "too slow")
-        self._flush()
-        self._watch(OVERFLOW_TIMEOUT)
+    async def wait_closed(self) -> None:
+        """Wait until the connection is gone, for whatever reason."""
+        if self.transport is not None:
+            await self._converse().ended()
 
-    def on_deadline(self, now: float) -> None:
-        """Send a ping, miss a pong, or give up a close that takes too long."""
-        if self._driver.state is not State.OPEN:
-            self.abort()
-        elif self._awaits_pong:
-            self._driver.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
-            self._flush()
-            self._watch(OVERFLOW_TIMEOUT)
-        else:
-            self._awaits_pong = True
-            self._driver.send_ping()
-            self._flush()
-            self._watch(self._ping_timeout)
-
-    # The transport's side; the write half is inherited.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport was open already when it was handed over."""
-
-    def data_received(self, data: bytes) -> None:
-        """Feed the driver; replies of one read leave in one send."""
-        if self._has_ended:
-            return
-        self.cork()
-        try:
-            self._driver.receive_data(data)
-        except Exception:
-            # A callback of the application; the peer learns no more than that.
-            logger.exception("a callback of the WebSocket of %s failed", self.path)
-            self._driver.fail(CloseCode.INTERNAL_ERROR, "internal error")
-        finally:
-            if self._driver.has_news:
-                self._flush()
-            self.uncork()
-
-    def eof_received(self) -> bool:
-        """The peer will send nothing more: close our side too."""
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Leave every topic, free what is held, tell the plugin."""
-        super().connection_lost(exc)
-        self._service.heartbeat.forget(self)
-        self._driver.receive_eof()
-        # What the plugin gave us may refer to us.
-        self.on_message = self._driver.deliver = None
-        callback, self.on_close = self.on_close, None
-        if callback is None:
-            return
+    def _closed(self) -> ConnectionClosed:
         code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
-        try:
-            callback(self, code, self._driver.close_reason)
-        except Exception:
-            logger.exception("on_close of the WebSocket of %s failed", self.path)
-
-    # Between driver and socket.
-
-    def _flush(self) -> None:
-        """Write what the driver has to say, and close when it says so."""
-        pieces = self._driver.data_to_send()
-        if pieces and self._driver.state is not State.OPEN:
-            # The last piece is the close frame, which nothing may follow, not
-            # even what topics publish (RFC 6455, 5.5.1).
-            close_frame = pieces.pop()
-            for piece in pieces:
-                self.write(piece)
-            self.write_last(close_frame)
-        else:
-            for piece in pieces:
-                self.write(piece)
-        was_failed = False
-        for event in self._driver.events_received():
-            if isinstance(event, Failed):
-                was_failed = True
-            elif isinstance(event, Pong) and self._driver.state is State.OPEN:
-                # Not while closing: that has a deadline of its own.
-                self._awaits_pong = False
-                self._watch_pings()
-        if self._driver.close_expected() and not (self._has_ended or self.is_closing):
-            self._has_ended = True
-            self._hang_up(was_failed)
-
-    def _hang_up(self, was_failed: bool) -> None:
-        """Close TCP, without taking the close frame back (RFC 6455, 7.1.1)."""
-        transport = self.transport
-        if (
-            was_failed
-            and transport is not None
-            and not self.is_paused
-            and transport.can_write_eof()
-        ):
-            # To close while the peer still writes resets the connection, and the
-            # reset may reach it before it has read why.
-            transport.write_eof()
-            self._watch(LINGER)
-        else:
-            self.close_transport()
-            self._watch(CLOSE_TIMEOUT)
-
-    def _watch_pings(self) -> None:
-        if self._ping_interval:
-            self._watch(self._ping_interval)
-        else:
-            self._service.heartbeat.watch(self)
-
-    def _watch(self, seconds: float) -> None:
-        self._service.heartbeat.watch_for(self, seconds)
+        return ConnectionClosed(code, self._driver.close_reason)

@@ -165,6 +165,16 @@ class Driver(Outbox, ABC):
         self._deliver = deliver
         self._alone = False
 
+    @property
+    def is_client(self) -> bool:
+        """True when this end opened the connection."""
+        return False
+
+    @property
+    def is_plain(self) -> bool:
+        """True when a message leaves as one frame, neither masked nor coded."""
+        return False
+
     # Bytes in.
 
     @abstractmethod

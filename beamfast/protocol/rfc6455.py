@@ -113,6 +113,11 @@ class Rfc6455Driver(Driver):
         )
 
     @property
+    def is_client(self) -> bool:
+        """True when this end opened the connection."""
+        return self._is_client
+
+    @property
     def is_plain(self) -> bool:
         """True when a message leaves as one frame, neither masked nor coded."""
         return not (self._is_client or self._extensions)

@@ -149,6 +149,7 @@ class Server:
             await self._drain(service)
         finally:
             server.close()
+            await service.cancel_handlers()
             for host in hosts.hosts:
                 await host.stop()
             run_state.close()
@@ -178,7 +179,7 @@ class Server:
         """Let requests finish, say goodbye to streams, cut what stays."""
         service.is_draining = True
         for connection in service.heartbeat.connections():
-            connection.drain()
+            connection.on_drain()
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self.config.drain
         while len(service.heartbeat) and loop.time() < deadline:

@@ -63,7 +63,7 @@ class EchoConnection(asyncio.Protocol):
 
 
 def set_echo(websocket: WebSocket) -> None:
-    websocket.on_message = websocket.send
+    websocket.on_message = websocket.send_nowait
 
 
 def answer(request: Request) -> Response:

@@ -11,8 +11,10 @@ import pytest
 import uvloop
 
 from beamfast._fanout import TopicRegistry
+from beamfast._frames import FrameParser
 from beamfast.connection.http import HttpConnection
 from beamfast.connection.service import Service
+from beamfast.http import Response, Upgrade
 
 
 class FakeTransport(asyncio.Transport):
@@ -307,3 +309,70 @@ def run(request):
             return runner.run(asyncio.wait_for(coroutine, 20))
 
     return run_to_end
+
+
+HANDSHAKE = (
+    b"GET /chat HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+class Peer:
+    """A browser on one WebSocket."""
+
+    def __init__(self, client):
+        self.client = client
+        self.transport = client.transport
+        self.websocket = None
+        self.closes = []
+        self._parser = FrameParser(masked=False, max_size=2**24, max_frame_size=2**24)
+
+    async def open(self, setup=None, **options):
+        def on_open(websocket):
+            self.websocket = websocket
+            websocket.on_close = lambda _, code, reason: self.closes.append(
+                (code, reason)
+            )
+            return None if setup is None else setup(websocket)
+
+        upgrade = Upgrade(on_open, **options)
+        self.client.application = lambda _: Response(101, upgrade=upgrade)
+        await self.client.send(HANDSHAKE)
+        end = self.transport.written.index(b"\r\n\r\n") + 4
+        del self.transport.written[:end]
+        return self.websocket
+
+    async def send(self, *frames):
+        await self.client.send(b"".join(frames))
+
+    def frames(self):
+        """Return what was sent since the last call, as opcode and payload."""
+        data, self.transport.written = self.transport.written, bytearray()
+        frames = []
+        self._parser.feed(
+            bytes(data),
+            lambda message: frames.append(
+                (1 if isinstance(message, str) else 2, message)
+            ),
+            lambda opcode, _, payload: frames.append((opcode, payload)),
+        )
+        return frames
+
+    async def time_out(self):
+        self.websocket.deadline = float("inf")
+        self.websocket.on_deadline(self.client.service.loop.time())
+        await self.client.send()
+
+    @property
+    def seconds_left(self):
+        return self.websocket.deadline - self.client.service.loop.time()
+
+
+@pytest.fixture
+async def peer(connect):
+    return Peer(connect(None))
+
+
+@pytest.fixture
+async def tls_peer(connect):
+    return Peer(connect(None, is_tls=True))

@@ -137,7 +137,7 @@ async def test_a_close_that_takes_too_long_is_cut(stream):
 async def test_a_server_that_stops_says_when_to_come_back(stream):
     source = await stream.open(retry=4)
     stream.text()
-    source.drain()
+    source.on_drain()
     assert stream.text() == encode_retry(4)
     assert stream.transport.closing
 
@@ -159,7 +159,7 @@ async def test_a_lost_stream_is_reported_once(stream, how):
     assert stream.closed == [source]
     assert not source.send("late")
     source.close()
-    source.drain()
+    source.on_drain()
     assert len(stream.client.service.heartbeat) == 0
 
 

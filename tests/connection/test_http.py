@@ -459,7 +459,7 @@ async def test_a_client_that_asks_and_does_not_read_is_not_answered(connect, is_
     await client.send(get("/1") + get("/2"), get("/3"))
     assert client.targets == ["/1"]
     assert not client.transport.reading
-    client.connection.drain()
+    client.connection.on_drain()
     client.transport.read()
     await client.send()
     assert client.targets == ["/1", "/2", "/3"]

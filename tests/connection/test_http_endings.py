@@ -498,8 +498,8 @@ async def test_an_idle_connection_is_freed_without_the_collector(connect):
 async def test_draining_closes_idle_connections(connect):
     client = connect(plain)
     await client.send(GET)
-    client.connection.drain()
-    client.connection.drain()
+    client.connection.on_drain()
+    client.connection.on_drain()
     assert client.transport.closing
 
 
@@ -508,7 +508,7 @@ async def test_draining_lets_a_request_finish(connect):
     client = connect(stuck)
     await client.send(GET)
     client.service.is_draining = True
-    client.connection.drain()
+    client.connection.on_drain()
     assert not client.transport.closing
     stuck.gate.set()
     await client.send()

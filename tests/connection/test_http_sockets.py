@@ -246,7 +246,7 @@ def test_an_event_stream_gets_what_is_published_and_ends(run):
                 expected = b"".join(encode(str(number)) for number in range(100))
                 assert await reader.readexactly(len(expected)) == expected
                 for connection in service.heartbeat.connections():
-                    connection.drain()
+                    connection.on_drain()
                 assert await reader.read() == beginning
             while not site.closed:
                 await asyncio.sleep(0.001)
@@ -266,7 +266,7 @@ def test_websocket_on_a_socket_pair_says_goodbye_when_the_server_stops(run):
         writer.write(HANDSHAKE)
         await read_head(reader)
         for connection in service.heartbeat.connections():
-            connection.drain()
+            connection.on_drain()
         parser = FrameParser(masked=False)
         goodbye = b"\x03\xe9server stops"
         assert await read_frames(reader, parser, 1) == [(8, 0, goodbye)]

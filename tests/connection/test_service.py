@@ -52,3 +52,18 @@ async def test_the_date_is_formatted_once_a_second(service, monkeypatch):
     assert service.date_line() is first
     monkeypatch.setattr(module.time, "time", lambda: 784111778.0)
     assert parsedate_to_datetime(service.date_line()[6:].decode()).second == 38
+
+
+async def test_handlers_are_cancelled_and_waited_for(service):
+    ended = []
+
+    async def handler():
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(True)
+
+    service.handlers.update(asyncio.ensure_future(handler()) for _ in range(2))
+    await asyncio.sleep(0)
+    await service.cancel_handlers()
+    assert ended == [True, True]

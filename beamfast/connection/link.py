@@ -1,0 +1,373 @@
+"""
+A WebSocket driver on a transport: bytes both ways, deadlines, the end.
+
+What is common to both ends and to every receive mode;
+:mod:`beamfast.connection.websocket` is what programs see. The write half is
+:class:`beamfast._outbound.Outbound`, the rules are those of the driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import math
+import sys
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from beamfast._outbound import Outbound
+from beamfast.connection.conversation import MESSAGES, Conversation
+from beamfast.connection.heartbeat import OUTSIDE
+from beamfast.connection.service import Surroundings
+from beamfast.errors import CloseCode, ConnectionClosed
+from beamfast.http import Request
+from beamfast.protocol.driver import Driver, State
+from beamfast.protocol.events import Closed, Failed, Pong
+
+#: Seconds for the closing handshake and the last bytes; then the socket is cut.
+CLOSE_TIMEOUT: Final = 10.0
+#: Seconds for a peer that is too slow to read its close frame.
+OVERFLOW_TIMEOUT: Final = 1.0
+#: Seconds for a peer that still writes to find its close frame, and for a server
+#: to close TCP before its client does.
+LINGER: Final = 2.0
+
+logger: logging.Logger = logging.getLogger("beamfast.websocket")
+
+
+class Link(Outbound):
+    """
+    A driver on a transport; also the asyncio protocol of the latter.
+
+    Args:
+        driver: open, of any version.
+        path: what was asked for.
+        ping_interval: seconds between own pings, 0 for none.
+        ping_timeout: seconds to wait for the pong.
+        surroundings: loop, clock and tasks.
+
+    Attributes:
+        path: canonical path of the request.
+        user: name of the authenticated user, or None.
+        on_message: called with each message, ``str`` or ``bytes``; fixed when
+            the connection has opened.
+        on_close: called once with code and reason when the connection is gone.
+    """
+
+    __slots__ = (
+        "_awaits_pong",
+        "_conversation",
+        "_driver",
+        "_has_ended",
+        "_is_plain",
+        "_ping_interval",
+        "_ping_timeout",
+        "_surroundings",
+        "bucket",
+        "deadline",
+        "on_close",
+        "on_message",
+        "path",
+        "user",
+    )
+
+    def __init__(
+        self,
+        driver: Driver,
+        path: str,
+        surroundings: Surroundings,
+        *,
+        ping_interval: float = 25.0,
+        ping_timeout: float = 20.0,
+    ) -> None:
+        super().__init__()
+        # One object for all connections of a path.
+        self.path: str = sys.intern(path)
+        self.user: str | None = None
+        self.on_message: Callable[[str | bytes], object] | None = None
+        self.on_close: Callable[[Any, int, str], None] | None = None
+        self.deadline: float = math.inf
+        self.bucket: int = OUTSIDE
+        self._driver = driver
+        self._is_plain = driver.is_plain
+        self._ping_interval = ping_interval
+        self._ping_timeout = ping_timeout
+        self._surroundings = surroundings
+        self._awaits_pong = False
+        self._has_ended = False
+        # A subscriber has none: it would cost more than all the rest.
+        self._conversation: Conversation | None = None
+
+    # Opening, and handlers.
+
+    def open(
+        self,
+        on_open: Callable[[Any], object],
+        request: Request | None = None,
+    ) -> None:
+        """
+        Let the program set its callbacks and subscribe, or start its handler.
+
+        Args:
+            on_open: a function that sets ``on_message`` or not, or a coroutine
+                function that receives with ``async for``.
+            request: kept only for as long as somebody may ask for it.
+        """
+        self._watch_pings()
+        try:
+            started = on_open(self)
+        except Exception as error:
+            self._fail("the WebSocket of %s could not be opened", error)
+            started = None
+        on_message = self.on_message
+        if inspect.iscoroutine(started):
+            self.pull()
+            self._run(self._handle(started))
+        elif on_message is None or not inspect.iscoroutinefunction(on_message):
+            self._driver.deliver = on_message
+        else:
+            self._driver.deliver = self._put_in_turn
+            self._converse()
+        if self._conversation is not None and request is not None:
+            self._conversation.introduce(request)
+
+    def pull(self, *, limit: int = MESSAGES) -> Conversation:
+        """
+        Keep messages until they are asked for; for whoever makes the socket.
+
+        Args:
+            limit: messages that may wait before the socket is read no more.
+        """
+        conversation = self._converse()
+        conversation.limit = limit
+        conversation.is_pulled = True
+        self._driver.deliver = conversation.put
+        return conversation
+
+    def _converse(self) -> Conversation:
+        conversation = self._conversation
+        if conversation is None:
+            loop = self._surroundings.loop
+            conversation = self._conversation = Conversation(self.transport, loop)
+        return conversation
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self._surroundings.loop.create_task(work)
+        # The loop itself holds a task that waits only weakly.
+        self._surroundings.handlers.add(task)
+        task.add_done_callback(self._surroundings.handlers.discard)
+        return task
+
+    async def _handle(self, handler: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler; the connection closes when it ends."""
+        try:
+            await handler
+        except ConnectionClosed:
+            self._start_closing(CloseCode.NORMAL_CLOSURE)
+        except asyncio.CancelledError:
+            self._start_closing(CloseCode.GOING_AWAY)
+            raise
+        except Exception as error:
+            self._fail("the handler of the WebSocket of %s failed", error)
+        else:
+            self._start_closing(CloseCode.NORMAL_CLOSURE)
+        finally:
+            self._driver.deliver = None
+            self._converse().discard()
+
+    def _put_in_turn(self, message: str | bytes) -> None:
+        conversation = self._converse()
+        conversation.put(message)
+        if conversation.task is None:
+            conversation.task = self._run(self._call_in_turn())
+
+    async def _call_in_turn(self) -> None:
+        """Call a coroutine ``on_message`` with what has arrived, one by one."""
+        conversation = self._converse()
+        on_message: Any = self.on_message
+        try:
+            while on_message is not None and conversation.has_messages:
+                await on_message(self._take(conversation))
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            self._fail("a callback of the WebSocket of %s failed", error)
+            conversation.discard()
+        finally:
+            self._release()
+            conversation.task = None
+
+    # What is decided elsewhere.
+
+    def on_drain(self, code: int = CloseCode.GOING_AWAY) -> None:
+        """Say that the server stops, or restarts (RFC 6455, 7.4.1)."""
+        restarts = code == CloseCode.SERVICE_RESTART
+        self._start_closing(code, "server restarts" if restarts else "server stops")
+
+    def on_overflow(self) -> None:
+        """The peer does not keep up: drop its queue and close with 1013."""
+        logger.warning("the WebSocket of %s is too slow, closed", self.path)
+        self.drop_queue()
+        self._driver.fail(CloseCode.TRY_AGAIN_LATER, "too slow")
+        self._flush()
+        self._watch(OVERFLOW_TIMEOUT)
+
+    def on_deadline(self, now: float) -> None:
+        """Send a ping, miss a pong, or give up a close that takes too long."""
+        conversation = self._conversation
+        if self._driver.state is not State.OPEN:
+            self.abort()
+        elif conversation is not None and conversation.is_paused:
+            # No pong is read while nothing is; a write tells whether the peer lives.
+            self._send_ping(self._ping_interval)
+        elif self._awaits_pong:
+            self._driver.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
+            self._flush()
+            self._watch(OVERFLOW_TIMEOUT)
+        else:
+            self._awaits_pong = True
+            self._send_ping(self._ping_timeout)
+
+    def _send_ping(self, seconds: float) -> None:
+        self._driver.send_ping()
+        self._flush()
+        self._watch(seconds)
+
+    # The transport's side; the write half is inherited.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport was open already when it was handed over."""
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the driver; replies of one read leave in one send."""
+        if self._has_ended:
+            return
+        self.cork()
+        try:
+            self._driver.receive_data(data)
+        except Exception as error:
+            self._fail("a callback of the WebSocket of %s failed", error)
+        finally:
+            if self._driver.has_news:
+                self._flush()
+            self.uncork()
+
+    def eof_received(self) -> bool:
+        """The peer will send nothing more: close our side too."""
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Leave every topic, free what is held, tell whoever waits."""
+        super().connection_lost(exc)
+        self._surroundings.heartbeat.forget(self)
+        self._driver.receive_eof()
+        # What the program gave us may refer to us.
+        self.on_message = self._driver.deliver = None
+        code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
+        reason = self._driver.close_reason
+        if self._conversation is not None:
+            self._conversation.end(code, reason)
+        callback, self.on_close = self.on_close, None
+        if callback is None:
+            return
+        try:
+            callback(self, code, reason)
+        except Exception:
+            logger.exception("on_close of the WebSocket of %s failed", self.path)
+
+    def _take(self, conversation: Conversation) -> str | bytes:
+        message = conversation.take()
+        if conversation.has_messages and not conversation.is_held:
+            # Replies to what one read brought leave together: when the buffer is
+            # empty, at the latest at the end of this turn.
+            conversation.is_held = True
+            self.cork()
+            self._surroundings.loop.call_soon(self._release)
+        return message
+
+    def _release(self) -> None:
+        conversation = self._conversation
+        if conversation is not None and conversation.is_held:
+            conversation.is_held = False
+            self.uncork()
+
+    # Between driver and socket.
+
+    def _start_closing(self, code: int, reason: str = "") -> bool:
+        sent = self._driver.send_close(code, reason)
+        self._flush()
+        if sent:
+            self._watch(CLOSE_TIMEOUT)
+            if self._conversation is not None:
+                self._conversation.read_to_the_end()
+        return sent
+
+    def _fail(self, why: str, error: Exception) -> None:
+        """Report an error of the program; the peer learns no more than that."""
+        logger.error(why, self.path, exc_info=error)
+        self._driver.fail(CloseCode.INTERNAL_ERROR, "internal error")
+        self._flush()
+
+    def _flush(self) -> None:
+        """Write what the driver has to say, and close when it says so."""
+        pieces = self._driver.data_to_send()
+        if pieces and self._driver.state is not State.OPEN:
+            # The last piece is the close frame, which nothing may follow, not
+            # even what topics publish (RFC 6455, 5.5.1).
+            close_frame = pieces.pop()
+            for piece in pieces:
+                self.write(piece)
+            self.write_last(close_frame)
+        else:
+            for piece in pieces:
+                self.write(piece)
+        was_failed = False
+        for event in self._driver.events_received():
+            if isinstance(event, Failed):
+                was_failed = True
+            elif isinstance(event, Pong):
+                self._receive_pong(event)
+            elif isinstance(event, Closed) and self._conversation is not None:
+                # What was received before can still be read.
+                self._conversation.wake()
+        if self._driver.close_expected() and not (self._has_ended or self.is_closing):
+            self._has_ended = True
+            self._hang_up(was_failed)
+
+    def _receive_pong(self, pong: Pong) -> None:
+        if self._conversation is not None:
+            self._conversation.complete(pong.pings)
+        if self._driver.state is State.OPEN:
+            # Not while closing: that has a deadline of its own.
+            self._awaits_pong = False
+            self._watch_pings()
+
+    def _hang_up(self, was_failed: bool) -> None:
+        """Close TCP, without taking the close frame back (RFC 6455, 7.1.1)."""
+        transport = self.transport
+        if (
+            was_failed
+            and transport is not None
+            and not self.is_paused
+            and transport.can_write_eof()
+        ):
+            # To close while the peer still writes resets the connection, and the
+            # reset may reach it before it has read why.
+            transport.write_eof()
+            self._watch(LINGER)
+        elif self._driver.is_client and not was_failed:
+            # The side that closes first keeps the port busy: the server's duty.
+            self._watch(LINGER)
+        else:
+            self.close_transport()
+            self._watch(CLOSE_TIMEOUT)
+
+    def _watch_pings(self) -> None:
+        if self._ping_interval:
+            self._watch(self._ping_interval)
+        else:
+            self._surroundings.heartbeat.watch(self)
+
+    def _watch(self, seconds: float) -> None:
+        self._surroundings.heartbeat.watch_for(self, seconds)
