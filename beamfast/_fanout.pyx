@@ -18,22 +18,9 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int32_t, uint32_t, uint64_t
 
-from beamfast._outbound cimport (
-    CONN_DEAF,
-    CONN_MUTE,
-    Batch,
-    LoopState,
-    Outbound,
-    entry_t,
-    frames_after,
-    frames_items,
-    lane_leave,
-    lane_t,
-    lane_walk,
-    late_t,
-    mark_t,
-    walk_t,
-)
+from beamfast._outbound cimport CONN_DEAF, CONN_MUTE, Batch, LoopState, Outbound
+from beamfast._outbound cimport entry_t, lane_leave, lane_t, lane_walk, late_t
+from beamfast._outbound cimport frames_after, frames_items, mark_t, walk_t
 
 
 cdef enum:
