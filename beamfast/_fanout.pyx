@@ -474,14 +474,17 @@ cdef class TopicRegistry:
         topic = self.by_name.get(name)
         return 0 if topic is None else len(topic)
 
-    def seq(self, str name not None) -> int:
-        """Return how many messages a topic has had since its first subscriber."""
-        cdef Topic topic = self.by_name.get(name)
-        return 0 if topic is None else topic.counters.messages
-
     def topic(self, str name not None):
         """Return the topic of that name, None when nobody is subscribed."""
         return self.by_name.get(name)
+
+    def topics_of(self, Outbound subscriber not None) -> list:
+        """Return the names of the topics that a connection is subscribed to."""
+        cdef uint32_t index
+        return [
+            (<Lane>subscriber.conn.memberships[index].lane.owner).topic.name
+            for index in range(subscriber.conn.count)
+        ]
 
     def topics(self) -> list:
         """Return the names of all topics that have subscribers."""

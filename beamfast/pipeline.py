@@ -10,6 +10,7 @@ straight through, and a task is made only from the first awaitable on.
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -70,6 +71,11 @@ class Context:
     server_name: str = "beamfast"
     status: Status = field(default_factory=Status)
     run_state: RunState = field(default_factory=RunState)
+
+    def topic(self, plugin: str, name: str) -> str:
+        """Return a topic that no other plugin and no other host can have."""
+        # Not joined by a character: it could stand in any of the three.
+        return json.dumps([plugin, str(self.store.root), name])
 
 
 class Plugin(Generic[OptionsT]):

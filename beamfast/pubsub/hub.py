@@ -8,36 +8,52 @@ only method that other threads may call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 from beamfast._fanout import TopicRegistry
 from beamfast._outbound import Outbound
 from beamfast.pubsub.bus import Bus, NullBus
+from beamfast.pubsub.facts import ConnectionFacts, facts_of
+from beamfast.pubsub.sequence import Said, Sequence, SequenceLog
 
 #: Returns the framed bytes of one message, ready for the sockets of a lane.
-WireForm = Callable[[object], bytes]
+WireForm = Callable[[Any], bytes]
 
 
 class Hub:
     """
     Publish messages to whoever subscribed to a topic.
 
-    A text or bytes message reaches the topic in the other workers too. Anything
-    else stays in this process: documents reach the others through the log, which
-    the bus only rings for.
+    A text or bytes message reaches the topic in the other workers too: those of one
+    worker in the order in which it published them, each at most once. Anything else
+    stays in this process: documents reach the others through the log, which the bus
+    only rings for.
 
     Args:
         loop: of this process.
         bus: to the other processes; none by default.
+        shared: folder of what the workers share, if there are others.
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, *, bus: Bus | None = None
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        bus: Bus | None = None,
+        shared: Path | None = None,
     ) -> None:
         self._loop = loop
         self.registry: TopicRegistry = TopicRegistry(loop)
         self.bus: Bus = NullBus() if bus is None else bus
+        self.open_connections: Callable[[], Iterable[Any]] = tuple
+        """What is connected to this process; the server says so."""
+        self._shared = shared
+        self._log: SequenceLog | None = None
         self._on_ring: list[Callable[[], None]] = []
+        self._on_message: dict[str, Callable[[], None]] = {}
         self.bus.listen(self._rung, self._received)
 
     def on_ring(self, callback: Callable[[], None]) -> None:
@@ -51,32 +67,44 @@ class Hub:
     def _received(self, topic: str, message: str | bytes) -> None:
         # To the registry, not through publish: it must not travel on.
         self.registry.publish(topic, message)
+        if (callback := self._on_message.get(topic)) is not None:
+            callback()
 
     def subscribe(
         self,
         subscriber: Outbound,
         topic: str,
-        wire_form: WireForm,
+        wire_form: WireForm | None = None,
         filters: frozenset[object] = frozenset(),
-    ) -> bool:
+    ) -> int:
         """
         Send ``subscriber`` everything published on ``topic`` from now on.
 
         A second call moves the subscriber to another wire form or other
-        filters without a gap or a repeat.
+        filters without a gap or a repeat; with the same ones it changes nothing.
 
         Args:
             subscriber: a WebSocket or an EventSource.
-            topic: any text; plugins prefix theirs with their name.
+            topic: any text; plugins take theirs from :meth:`Context.topic`.
             wire_form: frames one message; the same callable for all that take
-                the same bytes.
+                the same bytes. By default a str is a text message, and bytes are a
+                binary one.
             filters: only messages that match one of these; empty for the whole
                 topic. However many match, each message comes once.
 
         Returns:
-            False when the connection takes no more bytes: it is closing or gone.
+            the number of subscribers of the topic in this process; 0 when the
+            connection takes no more bytes, because it is closing or gone.
+
+        Raises:
+            TypeError: the subscriber frames nothing by itself, and no wire form
+                is given.
         """
-        return self.registry.subscribe(subscriber, topic, wire_form, filters)
+        if wire_form is None:
+            wire_form = own_form(subscriber)
+        if not self.registry.subscribe(subscriber, topic, wire_form, filters):
+            return 0
+        return self.registry.subscribers(topic)
 
     def unsubscribe(self, subscriber: Outbound, topic: str) -> None:
         """Stop sending; a subscriber that is not there is fine."""
@@ -111,9 +139,13 @@ class Hub:
             topic, message, matched=matched, exclude=exclude, same_item=same_item
         )
 
-    def publish_threadsafe(self, topic: str, message: object) -> None:
+    def publish_threadsafe(
+        self, topic: str, message: object, *, exclude: Outbound | None = None
+    ) -> None:
         """Publish from another thread; the loop does it in its next turn."""
-        self._loop.call_soon_threadsafe(self.publish, topic, message)
+        self._loop.call_soon_threadsafe(
+            partial(self.publish, topic, message, exclude=exclude)
+        )
 
     def filters(self, topic: str) -> frozenset[object]:
         """Return every filter that a subscriber of ``topic`` has in this process."""
@@ -123,3 +155,51 @@ class Hub:
     def subscribers(self, topic: str) -> int:
         """Return how many subscribers ``topic`` has in this process."""
         return self.registry.subscribers(topic)
+
+    def connections(self) -> list[ConnectionFacts]:
+        """Return what is known of every WebSocket and event stream of this process."""
+        found = [
+            facts_of(one, self.registry.topics_of)
+            for one in self.open_connections()
+            if isinstance(one, Outbound)
+        ]
+        return [one for one in found if one is not None]
+
+    def sequence(
+        self, topic: str, *, keep: int, deliver: Callable[[Said, Any], None]
+    ) -> Sequence:
+        """
+        Open a topic that has one order in all workers; once for each topic.
+
+        Args:
+            topic: as for :meth:`subscribe`; nothing is published on it.
+            keep: messages that newcomers can be told.
+            deliver: see :class:`Sequence`.
+        """
+        if self._log is None:
+            path = None if self._shared is None else self._shared / "topics.db"
+            self._log = SequenceLog(path)
+        ring = partial(self.bus.forward, topic, "")
+        sequence = Sequence(self._log, topic, keep=keep, deliver=deliver, ring=ring)
+        self._on_message[topic] = sequence.catch_up
+        return sequence
+
+    async def close(self) -> None:
+        """Leave the bus, and close what was opened."""
+        await self.bus.close()
+        if self._log is not None:
+            self._log.close()
+            self._log = None
+
+
+def own_form(subscriber: Outbound) -> WireForm:
+    """
+    Return how ``subscriber`` frames a plain message.
+
+    Raises:
+        TypeError: it is neither a WebSocket nor an EventSource.
+    """
+    form: WireForm | None = getattr(subscriber, "frame_message", None)
+    if form is None:
+        raise TypeError(f"a {type(subscriber).__name__} needs a wire form")
+    return form

@@ -109,11 +109,11 @@ class Server:
         if handle_signals:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
-        hub = Hub(loop, bus=bus)
+        hub = Hub(loop, bus=bus, shared=self._shared)
         try:
             await self._serve(hub, on_ready, url)
         finally:
-            await hub.bus.close()
+            await hub.close()
             self._close_listener()
 
     async def _serve(
@@ -135,6 +135,7 @@ class Server:
             hub.registry,
             server=config.server_header or f"beamfast/{__version__}",
         )
+        hub.open_connections = service.heartbeat.connections
         for host in hosts.hosts:
             host.follow(service)
             host.start()

@@ -194,3 +194,77 @@ async def test_a_lost_connection_leaves_its_topics(hub, subscriber):
 
 async def test_a_hub_alone_has_a_bus_to_nobody(hub):
     assert isinstance(hub.bus, NullBus)
+
+
+class Framed(Subscriber):
+    """A connection that frames messages by itself, as sockets do."""
+
+    path, user, opened = "/", None, 0
+
+    @staticmethod
+    def frame_message(message):
+        return line(message)
+
+
+async def test_a_connection_frames_what_has_no_wire_form(hub):
+    framed = Framed(hub)
+    assert hub.subscribe(framed, "a") == 1
+    hub.publish("a", "1")
+    await turn()
+    assert framed.text == "1;"
+
+
+async def test_a_connection_that_frames_nothing_needs_a_wire_form(hub, subscriber):
+    with pytest.raises(TypeError, match="Subscriber needs a wire form"):
+        hub.subscribe(subscriber, "a")
+
+
+async def test_158_subscribing_again_changes_nothing_and_unsubscribing_is_harmless(hub):
+    one, two = Framed(hub), Framed(hub)
+    assert [hub.subscribe(one, "a"), hub.subscribe(two, "a")] == [1, 2]
+    assert hub.subscribe(one, "a") == 2
+    hub.publish("a", "1")
+    hub.unsubscribe(one, "b")
+    await turn()
+    assert (one.text, two.text) == ("1;", "1;")
+
+
+async def test_a_closing_connection_is_not_subscribed(hub, subscriber):
+    subscriber.connection_lost(None)
+    assert hub.subscribe(subscriber, "a", line) == 0
+
+
+async def test_another_thread_can_leave_out_the_sender(hub, subscriber):
+    hub.subscribe(subscriber, "a", line)
+    await asyncio.to_thread(hub.publish_threadsafe, "a", "1", exclude=subscriber)
+    await turn()
+    assert subscriber.text == ""
+
+
+async def test_connections_tell_their_topics_and_their_queue(hub):
+    framed = Framed(hub)
+    hub.open_connections = lambda: [framed, object()]
+    hub.subscribe(framed, "a")
+    hub.subscribe(framed, "b")
+    (facts,) = hub.connections()
+    assert (facts.kind, facts.topics, facts.queue) == ("Framed", ("a", "b"), 0)
+    framed.connection_lost(None)
+    assert hub.connections() == []
+
+
+async def test_160_a_disconnect_removes_all_subscriptions_at_once(hub):
+    framed = Framed(hub)
+    for topic in "abc":
+        hub.subscribe(framed, topic)
+    framed.connection_lost(None)
+    assert [hub.subscribers(topic) for topic in "abc"] == [0, 0, 0]
+    assert hub.registry.topics() == []
+
+
+async def test_an_ordered_topic_is_in_memory_when_there_are_no_other_workers(hub):
+    heard = []
+    sequence = hub.sequence("a", keep=1, deliver=lambda said, mark: heard.append(said))
+    sequence.say("x")
+    assert [said.message for said in heard] == ["x"]
+    await hub.close()
+    await hub.close()

@@ -80,3 +80,19 @@ async def test_everybody_who_asked_hears_a_ring(hub, bus):
     hub.on_ring(lambda: heard.append(2))
     bus.on_ring()
     assert heard == [1, 2]
+
+
+async def test_an_ordered_topic_rings_and_catches_up_when_rung(bus, tmp_path):
+    heard = []
+    hubs = [Hub(asyncio.get_running_loop(), bus=bus, shared=tmp_path) for _ in "ab"]
+    sequences = [
+        hub.sequence("a", keep=5, deliver=lambda said, mark: heard.append(said.message))
+        for hub in hubs
+    ]
+    sequences[0].say("x")
+    assert bus.forwarded == [("a", "")]
+    # The bus of the tests belongs to the second hub, which listened last.
+    bus.on_message(*bus.forwarded[0])
+    assert heard == ["x", "x"]
+    for hub in hubs:
+        await hub.close()
