@@ -48,9 +48,9 @@ def test_every_option_of_a_plugin_is_explained_and_no_other(page: Path):
 
 
 def test_every_option_of_the_command_line_is_explained():
-    cli = importlib.import_module("beamfast.cli")
+    serve = importlib.import_module("beamfast.cli.serve").serve
     text = (REFERENCE / "command-line.md").read_text("utf-8")
     explained = set(re.findall(r"`(--?[\w-]+)", text))
-    for parameter in cli.serve.params:
+    for parameter in serve.params:
         if isinstance(parameter, click.Option):
             assert {*parameter.opts, *parameter.secondary_opts} <= explained

@@ -15,7 +15,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Self
 
-from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
+from beamfast.server.config import (
+    DaemonConfig,
+    HostConfig,
+    LimitsConfig,
+    ListenerConfig,
+    PluginConfig,
+    ServerConfig,
+)
+from beamfast.server.written import Written
 
 READY: Final = "ready"
 HEARTBEAT: Final = "heartbeat"
@@ -75,6 +83,17 @@ def config_from_json(text: str) -> ServerConfig:
     return _read_config(_load(text))
 
 
+def overrides_to_json(overrides: Written) -> str:
+    """Return settings as one line."""
+    return json.dumps([overrides.texts, dict(overrides.places)])
+
+
+def overrides_from_json(text: str) -> Written:
+    """Read what :func:`overrides_to_json` wrote."""
+    texts, places = json.loads(text)
+    return Written("command line", texts=texts, places=places)
+
+
 def _dump(values: dict[str, Any]) -> str:
     """Write what JSON cannot say, paths, as objects with a name of their own."""
     return json.dumps(values, default=lambda path: {_PATH: str(path)})
@@ -90,7 +109,13 @@ def _load(text: str) -> dict[str, Any]:
 
 def _read_config(values: dict[str, Any]) -> ServerConfig:
     hosts = tuple(_read_host(host) for host in values.pop("hosts"))
-    return ServerConfig(hosts, **_with_tuples(values))
+    return ServerConfig(
+        hosts,
+        listeners=tuple(ListenerConfig(**one) for one in values.pop("listeners")),
+        limits=LimitsConfig(**values.pop("limits")),
+        daemon=DaemonConfig(**values.pop("daemon")),
+        **_with_tuples(values),
+    )
 
 
 def _read_host(values: dict[str, Any]) -> HostConfig:
@@ -100,7 +125,8 @@ def _read_host(values: dict[str, Any]) -> HostConfig:
 
 def _read_plugin(values: dict[str, Any]) -> PluginConfig:
     nested = tuple(map(_read_plugin, values["nested"]))
-    return PluginConfig(values["name"], _with_tuples(values["options"]), nested)
+    options = _with_tuples(values["options"])
+    return PluginConfig(values["name"], options, nested, values["place"])
 
 
 def _with_tuples(values: dict[str, Any]) -> dict[str, Any]:

@@ -10,14 +10,33 @@ from __future__ import annotations
 
 import difflib
 import math
+import os
+import re
 import types
 from collections.abc import Iterable, Mapping
-from dataclasses import fields
+from dataclasses import Field, fields
 from pathlib import Path
-from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Final,
+    Literal,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 _TRUE: Final = frozenset({"true", "1", "yes", "on"})
 _FALSE: Final = frozenset({"false", "0", "no", "off"})
+
+
+#: A TCP port.
+Port = Annotated[int, "port"]
+#: A number of bytes; texts may end with KiB, MiB or GiB.
+Size = Annotated[int, "size"]
+#: Permission bits, written in octal.
+Octal = Annotated[int, "octal"]
 
 
 def normal_name(name: str) -> str:
@@ -52,8 +71,9 @@ def convert(
     Returns:
         the arguments; and for each name that cannot be used, why.
     """
-    hints = get_type_hints(options_type)
+    hints = get_type_hints(options_type, include_extras=True)
     known = {normal_name(one.name): one.name for one in fields(options_type)}
+    secret = {one.name for one in fields(options_type) if is_secret(one)}
     for alias, name in aliases.items():
         known.setdefault(normal_name(alias), name)
     tables = {
@@ -68,7 +88,8 @@ def convert(
         field = known.get(normal)
         if field is not None and field not in tables.values():
             try:
-                values[field] = read_value(hints[field], written)
+                shown = map(reveal, written) if field in secret else written
+                values[field] = read_value(hints[field], list(shown))
             except ValueError as error:
                 problems[name] = f"{name}: {error}"
             continue
@@ -101,10 +122,39 @@ def read_value(hint: Any, written: list[str]) -> object:
     if get_origin(hint) is tuple:
         parts = [part.strip() for text in written for part in text.split(",")]
         return tuple(filter(None, parts))
+    if not written:
+        raise ValueError("there is no value")
     text = written[-1].strip()
     if get_origin(hint) is Literal:
         return _read_choice(get_args(hint), text)
     return _READERS[hint](text)
+
+
+def is_secret(option: Field[Any]) -> bool:
+    """Return True for an option whose value nobody should see."""
+    return bool(option.metadata.get("secret"))
+
+
+def reveal(text: str) -> str:
+    """
+    Return a secret that is written down elsewhere: ``env:NAME`` or ``file:PATH``.
+
+    Raises:
+        ValueError: it is not there.
+    """
+    text = text.strip()
+    if text.startswith("env:"):
+        name = text.removeprefix("env:")
+        if name not in os.environ:
+            raise ValueError(f"there is no environment variable {name}")
+        return os.environ[name]
+    if text.startswith("file:"):
+        path = Path(text.removeprefix("file:").removeprefix("//"))
+        try:
+            return path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise ValueError(f"{path}: {error}") from error
+    return text
 
 
 def read_bool(text: str) -> bool:
@@ -154,6 +204,33 @@ def _read_path(text: str) -> Path:
     return Path(name)
 
 
+def _read_port(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**16:
+        raise ValueError(f"{text!r} is not a port")
+    return int(text)
+
+
+def _read_size(text: str) -> int:
+    match = _SIZE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a number of bytes")
+    return int(match[1]) * _UNITS[match[2].lower()]
+
+
+def _read_octal(text: str) -> int:
+    try:
+        number = int(text.lower().removeprefix("0o"), 8)
+    except ValueError:
+        number = -1
+    if not 0 <= number <= 0o7777:
+        raise ValueError(f"{text!r} is not an octal number of permissions")
+    return number
+
+
+_SIZE: Final = re.compile(r"([0-9]+)\s*([kmg]?)(?:i?b)?", re.IGNORECASE)
+_UNITS: Final[Mapping[str, int]] = types.MappingProxyType(
+    {"": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+)
 _READERS: Final[Mapping[Any, Any]] = types.MappingProxyType(
     {
         str: str,
@@ -161,5 +238,8 @@ _READERS: Final[Mapping[Any, Any]] = types.MappingProxyType(
         float: _read_float,
         bool: read_bool,
         Path: _read_path,
+        Port: _read_port,
+        Size: _read_size,
+        Octal: _read_octal,
     }
 )

@@ -2,14 +2,20 @@
 Plugin classes by the names that configurations use.
 
 Built-in ones are the modules of :mod:`beamfast.plugins`; others come from the
-entry points ``beamfast.plugins``, or are named as ``python:module:Class``.
+entry points ``beamfast.plugins``, or are named as ``python:module:Class`` or
+``file:///path/of/source.py``, with ``:Class`` if there are several in it.
 """
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import importlib.util
 import pkgutil
+import sys
 from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Final
 
 import beamfast.plugins
@@ -20,6 +26,9 @@ from beamfast.server.options import nearest
 
 PLUGIN_GROUP: Final = "beamfast.plugins"
 PYTHON_SCHEME: Final = "python:"
+#: Errors whose text says enough.
+_PLAIN: Final = (ImportError, ModuleNotFoundError, AttributeError)
+FILE_SCHEME: Final = "file://"
 
 
 def builtin_names() -> list[str]:
@@ -39,6 +48,8 @@ def plugin_type(name: str) -> type[Plugin[Any]]:
     """
     if name.startswith(PYTHON_SCHEME):
         return _python_type(name)
+    if name.startswith(FILE_SCHEME):
+        return _file_type(name)
     if name in builtin_names():
         module = importlib.import_module(f"beamfast.plugins.{name.replace('-', '_')}")
         for value in vars(module).values():
@@ -46,7 +57,11 @@ def plugin_type(name: str) -> type[Plugin[Any]]:
                 found: type[Plugin[Any]] = value
                 return found
     for point in entry_points(group=PLUGIN_GROUP, name=name):
-        return _checked(point.load(), name)
+        try:
+            other = point.load()
+        except Exception as error:
+            raise ConfigError(f"plugin {name}: {_reason(error)}") from error
+        return _checked(other, name)
     raise ConfigError(
         f"there is no plugin named {name}{nearest(name, builtin_names())}"
     )
@@ -74,9 +89,57 @@ def _python_type(name: str) -> type[Plugin[Any]]:
     module_name, _, class_name = name.removeprefix(PYTHON_SCHEME).partition(":")
     try:
         found = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{name}: {error}") from error
+    except Exception as error:
+        raise ConfigError(f"{name}: {_reason(error)}") from error
     return _checked(found, name)
+
+
+def _file_type(name: str) -> type[Plugin[Any]]:
+    """Return the plugin class of a source file, named or the only one in it."""
+    path, _, class_name = name.removeprefix(FILE_SCHEME).partition(".py")
+    module = _module(Path(f"{path}.py"))
+    if class_name:
+        return _checked(getattr(module, class_name.removeprefix(":"), None), name)
+    own = [
+        one
+        for one in vars(module).values()
+        if isinstance(one, type)
+        and issubclass(one, Plugin)
+        and one.__module__ == module.__name__
+    ]
+    if len(own) != 1:
+        raise ConfigError(f"{name}: {len(own)} plugin classes; add :ClassName")
+    return own[0]
+
+
+def _module(path: Path) -> ModuleType:
+    """Return the module of a file; another one when the file has changed."""
+    try:
+        stat = path.stat()
+        key = f"{path}:{stat.st_mtime_ns}:{stat.st_size}".encode()
+        name = f"beamfast_plugin_{hashlib.blake2b(key, digest_size=8).hexdigest()}"
+        if name in sys.modules:
+            return sys.modules[name]
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        # Dataclasses look their module up while it is executed.
+        module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}") from error
+    try:
+        spec.loader.exec_module(module)
+    except BaseException as error:
+        del sys.modules[name]
+        if not isinstance(error, Exception):
+            raise
+        raise ConfigError(f"{path}: {_reason(error)}") from error
+    return module
+
+
+def _reason(error: Exception) -> str:
+    """Say what went wrong in the code of others."""
+    kind = type(error)
+    return str(error) if kind in _PLAIN else f"{kind.__name__}: {error}"
 
 
 def _checked(found: object, name: str) -> type[Plugin[Any]]:

@@ -28,8 +28,9 @@ from beamfast.server.control import (
     Assignment,
     Control,
     config_to_json,
+    overrides_from_json,
 )
-from beamfast.server.html_config import load_config
+from beamfast.server.loading import load_with_environment
 from beamfast.server.logs import log_to_terminal
 from beamfast.server.server import Server
 
@@ -120,17 +121,22 @@ async def _serve(server: Server, control: Control, assignment: Assignment) -> No
         loop.remove_signal_handler(signal.SIGTERM)
 
 
-def print_config(path: Path) -> int:
+def print_config(path: Path, overrides: str) -> int:
     """
-    Print a configuration file as JSON, or its mistakes; return the exit code.
+    Print a configuration as JSON, or its mistakes; return the exit code.
 
     The supervisor has this done in another process, because reading one takes the
     parser of HTML and every plugin, and the supervisor stays small.
+
+    Args:
+        path: of a configuration file or folder.
+        overrides: what the command line says, by name, in JSON.
     """
     try:
-        config = load_config(path)
+        loaded = load_with_environment(path, overrides_from_json(overrides))
+        loaded.config.check()
     except ConfigError as error:
         sys.stdout.write(str(error))
         return UNUSABLE
-    sys.stdout.write(config_to_json(config))
+    sys.stdout.write(config_to_json(loaded.config))
     return 0

@@ -133,7 +133,11 @@ class Server:
             hosts.handle,
             loop,
             hub.registry,
-            server=config.server_header or f"beamfast/{__version__}",
+            server=(
+                f"beamfast/{__version__}"
+                if config.server_header is None
+                else config.server_header
+            ),
         )
         hub.open_connections = service.heartbeat.connections
         for host in hosts.hosts:

@@ -25,9 +25,16 @@ from typing import Any, Final, Self
 from beamfast.errors import ConfigError
 from beamfast.server.binding import bind_tcp_for, url_of
 from beamfast.server.config import ServerConfig
-from beamfast.server.control import CUT, DRAIN, Assignment, config_from_json
+from beamfast.server.control import (
+    CUT,
+    DRAIN,
+    Assignment,
+    config_from_json,
+    overrides_to_json,
+)
 from beamfast.server.rundir import WorkerFolder, hold_roots, run_directory
 from beamfast.server.slot import Slot
+from beamfast.server.written import Written
 
 logger: logging.Logger = logging.getLogger("beamfast.supervisor")
 
@@ -52,15 +59,28 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, *safe, "-m", "beamfast.server", *arguments]
 
 
-def read_config(path: Path) -> ServerConfig:
+def config_command(path: Path, overrides: Written | None) -> list[str]:
+    """Return the command that prints a configuration."""
+    said = overrides_to_json(overrides or Written("command line"))
+    return command("config", str(path), said)
+
+
+def read_config(path: Path, overrides: Written | None = None) -> ServerConfig:
     """
     Read a configuration file, in another process.
+
+    Args:
+        path: of the file, or of a folder.
+        overrides: what the command line says.
 
     Raises:
         ConfigError: it cannot be used; names every mistake.
     """
     done = subprocess.run(  # noqa: S603 - our own code
-        command("config", str(path)), stdout=subprocess.PIPE, text=True, check=False
+        config_command(path, overrides),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise ConfigError(done.stdout or f"{path}: cannot be read")

@@ -2,11 +2,12 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 
 from beamfast.errors import ConfigError
-from beamfast.server.config import PluginConfig
+from beamfast.server.config import DaemonConfig, PluginConfig
 from beamfast.server.html_config import read_html_config
 
 SCHEMA = "https://rustybeam.net/schema/"
@@ -235,10 +236,23 @@ def test_a_server_header(read):
     assert found.server_header == "club/1"
 
 
-def test_the_daemon_properties_of_the_original_are_accepted(read, caplog):
-    server = item("ServerConfig", prop("daemonPidFile", "x") + prop("bindPort", "1"))
-    assert read(server + host()).port == 1
-    assert "daemonPidFile has no effect" in caplog.text
+def test_the_daemon_properties_of_the_original_are_accepted(read):
+    server = item(
+        "ServerConfig",
+        prop("daemonPidFile", "x.pid")
+        + prop("daemonUser", "nobody")
+        + prop("daemonGroup", "65534")
+        + prop("daemonUmask", "0o022")
+        + prop("daemonStdout", "out")
+        + prop("daemonStderr", "err")
+        + prop("daemonChownPidFile", "true")
+        + prop("daemonWorkingDirectory", "."),
+    )
+    assert read(server + host()).daemon == DaemonConfig(
+        *(Path("x.pid"), "nobody", "65534", 0o022, Path("out"), Path("err")),
+        chown_pid_file=True,
+        working_directory=Path(),
+    )
 
 
 def test_every_mistake_is_reported_with_its_line(read):

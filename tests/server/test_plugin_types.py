@@ -55,3 +55,54 @@ def test_a_third_party_plugin_comes_from_its_entry_point(monkeypatch):
         plugin_types, "entry_points", lambda group, name: found.get(name, [])
     )
     assert plugin_type("other") is WebSocketPlugin
+
+
+SOURCE = """
+from beamfast.pipeline import Plugin
+
+class One(Plugin[dict]):
+    name = "one"
+"""
+
+
+def test_line_110_a_plugin_comes_from_a_source_file(tmp_path):
+    path = tmp_path / "own.py"
+    path.write_text(SOURCE)
+    found = plugin_type(f"file://{path}")
+    assert found.name == "one"
+    assert plugin_type(f"file://{path}:One") is found
+    path.write_text(SOURCE.replace('"one"', '"another"'))
+    assert plugin_type(f"file://{path}").name == "another"
+    with pytest.raises(ConfigError, match="not a plugin class"):
+        plugin_type(f"file://{path}:Two")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("def (", "SyntaxError"),
+        ("1 / 0", "ZeroDivisionError"),
+        ("x = 1", "0 plugin classes"),
+        (SOURCE + "class Two(One): ...", "2 plugin classes; add :ClassName"),
+    ],
+)
+def test_a_source_file_that_is_no_plugin_says_why(tmp_path, text, message):
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        plugin_type(f"file://{path}")
+
+
+def test_a_source_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"own\.py: No such file"):
+        plugin_type(f"file://{tmp_path}/own.py")
+
+
+def test_an_entry_point_that_fails_is_named(monkeypatch):
+    class Point:
+        def load(self):
+            raise RuntimeError("broken")
+
+    monkeypatch.setattr(plugin_types, "entry_points", lambda **_: [Point()])
+    with pytest.raises(ConfigError, match="plugin other: RuntimeError: broken"):
+        plugin_type("other")

@@ -14,8 +14,15 @@ from beamfast.errors import ConfigError
 from beamfast.server import process
 from beamfast.server.binding import bind_tcp
 from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
-from beamfast.server.control import Assignment, Control, config_from_json
+from beamfast.server.control import (
+    Assignment,
+    Control,
+    config_from_json,
+    overrides_to_json,
+)
 from beamfast.server.process import print_config, run_worker, serve
+from beamfast.server.settings import Loaded
+from beamfast.server.written import Written
 
 
 class Supervisor:
@@ -198,15 +205,24 @@ def test_a_configuration_that_cannot_be_used_has_its_exit_code(tmp_path, capsys)
 
 def test_a_configuration_file_is_printed_as_json(capsys, monkeypatch):
     config = ServerConfig((HostConfig(Path("/srv")),), port=81)
-    monkeypatch.setattr(process, "load_config", lambda path: config)
-    assert print_config(Path("config.html")) == 0
+    said = []
+
+    def load(path, overrides):
+        said.append(overrides.texts)
+        return Loaded(config, {})
+
+    monkeypatch.setattr(process, "load_with_environment", load)
+    overrides = overrides_to_json(Written("command line", texts={"port": ["81"]}))
+    assert print_config(Path("config.html"), overrides) == 0
+    assert said == [{"port": ["81"]}]
     assert config_from_json(capsys.readouterr().out) == config
 
 
 def test_or_its_mistakes(capsys, monkeypatch):
-    def fail(path):
+    def fail(path, overrides):
         raise ConfigError("no such option")
 
-    monkeypatch.setattr(process, "load_config", fail)
-    assert print_config(Path("config.html")) == 2
+    monkeypatch.setattr(process, "load_with_environment", fail)
+    nothing = overrides_to_json(Written("command line"))
+    assert print_config(Path("config.html"), nothing) == 2
     assert capsys.readouterr().out == "no such option"

@@ -340,7 +340,7 @@ def test_the_mistakes_in_a_configuration_are_named(tmp_path):
 
 @pytest.mark.usefixtures("importable")
 def test_a_supervisor_loads_neither_loop_nor_parser():
-    code = "import sys, beamfast.cli; print(*sys.modules)"
+    code = "import sys, beamfast.cli.serve; print(*sys.modules)"
     done = subprocess.run(
         [sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True
     )
