@@ -11,10 +11,12 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from beamfast.client.websocket import connect as connect
     from beamfast.connection.websocket import WebSocket as WebSocket
     from beamfast.errors import (
         BeamfastError as BeamfastError,
         CloseCode as CloseCode,
+        ConnectError as ConnectError,
         ConnectionClosed as ConnectionClosed,
         ProtocolError as ProtocolError,
     )
@@ -29,12 +31,14 @@ __version__: Final = "0.1.0"
 _HOMES: Final = {
     "BeamfastError": "errors",
     "CloseCode": "errors",
+    "ConnectError": "errors",
     "ConnectionClosed": "errors",
     "Headers": "http",
     "ProtocolError": "errors",
     "Request": "http",
     "Response": "http",
     "WebSocket": "connection.websocket",
+    "connect": "client.websocket",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names and homes

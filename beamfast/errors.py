@@ -8,6 +8,7 @@ Every exception that beamfast raises because of something outside the program.
     │   └── PayloadTooBig
     ├── RequestError             a malformed or oversized HTTP request (status)
     ├── HandshakeError           a WebSocket handshake was refused (status, headers)
+    ├── ConnectError             a client could not connect (response)
     ├── ConnectionClosed         the connection is gone (code, reason)
     ├── InvalidState             an illegal move of a state machine
     ├── DocumentError            a document request cannot be met (status, code)
@@ -34,6 +35,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import Any
 
 
 class CloseCode(enum.IntEnum):
@@ -96,6 +98,25 @@ class HandshakeError(BeamfastError):
         super().__init__(reason)
         self.status = status
         self.headers: tuple[tuple[str, str], ...] = tuple(headers)
+
+
+class ConnectError(BeamfastError):
+    """
+    A client could not open its connection.
+
+    Attributes:
+        response: refusal of the server or proxy, None when there was none; it has
+            ``status``, ``headers`` and ``body``.
+    """
+
+    def __init__(self, reason: str, response: Any = None) -> None:
+        super().__init__(reason)
+        self.response: Any = response
+
+    @property
+    def status(self) -> int | None:
+        """Status code of the refusal, None without one."""
+        return None if self.response is None else self.response.status
 
 
 class ConnectionClosed(BeamfastError):

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MESSAGES: Final = 16
 BYTES: Final = 64 * 1024
 
+#: Seconds for the closing handshake and the last bytes; then the socket is cut.
+CLOSE_TIMEOUT: Final = 10.0
+
 # Why the socket is not read.
 _IS_FULL: Final = 1
 _IS_ASKED: Final = 2
@@ -39,6 +42,7 @@ class Conversation:
     Attributes:
         limit: messages that may wait.
         is_pulled: somebody asks for messages.
+        close_timeout: seconds for the closing handshake.
         request: of the client; None on the client's side.
         response: of the server; None on the server's side.
         url: of the connection.
@@ -57,6 +61,7 @@ class Conversation:
         "_size",
         "_transport",
         "_waiter",
+        "close_timeout",
         "is_held",
         "is_pulled",
         "limit",
@@ -69,6 +74,7 @@ class Conversation:
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.limit: int = MESSAGES
         self.is_pulled: bool = False
+        self.close_timeout: float = CLOSE_TIMEOUT
         self.request: Request | None = None
         self.response: ServerResponse | None = None
         self.url: str = ""

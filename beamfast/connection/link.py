@@ -17,7 +17,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from beamfast._outbound import Outbound
-from beamfast.connection.conversation import MESSAGES, Conversation
+from beamfast.connection.conversation import CLOSE_TIMEOUT, MESSAGES, Conversation
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.service import Surroundings
 from beamfast.errors import CloseCode, ConnectionClosed
@@ -25,8 +25,6 @@ from beamfast.http import Request
 from beamfast.protocol.driver import Driver, State
 from beamfast.protocol.events import Closed, Failed, Pong
 
-#: Seconds for the closing handshake and the last bytes; then the socket is cut.
-CLOSE_TIMEOUT: Final = 10.0
 #: Seconds for a peer that is too slow to read its close frame.
 OVERFLOW_TIMEOUT: Final = 1.0
 #: Seconds for a peer that still writes to find its close frame, and for a server
@@ -143,6 +141,14 @@ class Link(Outbound):
         conversation.limit = limit
         conversation.is_pulled = True
         self._driver.deliver = conversation.put
+        return conversation
+
+    def begin(self, *, limit: int = MESSAGES) -> Conversation:
+        """Be read from by a program that holds the socket; as :meth:`pull`."""
+        conversation = self.pull(limit=limit)
+        if self.transport is not None:
+            self._watch_pings()
+        self._flush()
         return conversation
 
     def _converse(self) -> Conversation:
@@ -297,10 +303,11 @@ class Link(Outbound):
     def _start_closing(self, code: int, reason: str = "") -> bool:
         sent = self._driver.send_close(code, reason)
         self._flush()
-        if sent:
+        if sent and self._conversation is None:
             self._watch(CLOSE_TIMEOUT)
-            if self._conversation is not None:
-                self._conversation.read_to_the_end()
+        elif sent and self._conversation is not None:
+            self._watch(self._conversation.close_timeout)
+            self._conversation.read_to_the_end()
         return sent
 
     def _fail(self, why: str, error: Exception) -> None:
@@ -331,6 +338,9 @@ class Link(Outbound):
             elif isinstance(event, Closed) and self._conversation is not None:
                 # What was received before can still be read.
                 self._conversation.wake()
+            elif isinstance(event, str | bytes) and self._conversation is not None:
+                # Parsed while the connection was being opened.
+                self._conversation.put(event)
         if self._driver.close_expected() and not (self._has_ended or self.is_closing):
             self._has_ended = True
             self._hang_up(was_failed)

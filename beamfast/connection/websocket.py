@@ -338,7 +338,11 @@ class WebSocket(Link):
     ) -> None:
         """Close as :meth:`close_nowait` does and wait until the connection is gone."""
         self._start_closing(code, reason)
-        await self.wait_closed()
+        try:
+            await self.wait_closed()
+        except asyncio.CancelledError:
+            self.abort()
+            raise
 
     async def wait_closed(self) -> None:
         """Wait until the connection is gone, for whatever reason."""

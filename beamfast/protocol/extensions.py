@@ -70,8 +70,15 @@ class Extension(Protocol):
 class ServerExtension(Protocol):
     """What a server can negotiate."""
 
-    name: str
-    rsv: int
+    @property
+    def name(self) -> str:
+        """Name in the field."""
+        ...
+
+    @property
+    def rsv(self) -> int:
+        """Reserved bits that it wants, RSV1 = 4."""
+        ...
 
     def accept(
         self, offers: Sequence[Parameters]
@@ -83,8 +90,15 @@ class ServerExtension(Protocol):
 class ClientExtension(Protocol):
     """What a client can negotiate."""
 
-    name: str
-    rsv: int
+    @property
+    def name(self) -> str:
+        """Name in the field."""
+        ...
+
+    @property
+    def rsv(self) -> int:
+        """Reserved bits that it wants, RSV1 = 4."""
+        ...
 
     def offers(self) -> Sequence[Parameters]:
         """Return the alternatives to offer, best first."""

@@ -100,6 +100,16 @@ class OpeningDriver(Outbox):
         if self._inner is not None:
             self._inner.deliver = deliver
 
+    def hand_over(self) -> Driver | None:
+        """
+        Give away the driver of the open connection, which goes on without this.
+
+        Returns:
+            None when the connection did not open. Bytes written and messages
+            received so far, which nobody took, are the driver's.
+        """
+        return self._inner
+
     def events_received(self) -> list[Event]:
         """Return what happened since the last call, in order."""
         events = super().events_received()

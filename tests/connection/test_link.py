@@ -4,7 +4,8 @@ import weakref
 import pytest
 
 from beamfast._frames import FrameParser, build_frame
-from beamfast.connection.link import CLOSE_TIMEOUT, LINGER, OVERFLOW_TIMEOUT
+from beamfast.connection.conversation import CLOSE_TIMEOUT
+from beamfast.connection.link import LINGER, OVERFLOW_TIMEOUT
 from beamfast.connection.websocket import WebSocket
 from beamfast.http import Headers, Request, Upgrade
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State

@@ -1,0 +1,1 @@
+"""Clients: WebSockets, event streams and requests, through proxies and TLS."""
