@@ -119,6 +119,17 @@ class Plugin(Generic[OptionsT]):
         """Change ``response`` in place, return another one, or return None."""
         return None
 
+    def check_place(self, before: Sequence[Plugin[Any]]) -> None:
+        """
+        Refuse a place in the pipeline that would be unsafe.
+
+        Args:
+            before: the plugins in front, those of an outer pipeline included.
+
+        Raises:
+            ValueError: says what is missing.
+        """
+
     def start(self, context: Context) -> None:
         """Begin work that lasts as long as the host; called once, on the loop."""
 

@@ -28,10 +28,10 @@ from beamfast.errors import HandshakeError
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import (
+    check_origin,
     check_upgrade,
     choose_subprotocol,
     offered_subprotocols,
-    origin_allowed,
 )
 from beamfast.protocol.target import query_parameter
 
@@ -91,8 +91,7 @@ class WebSocketPlugin(Plugin[Options]):
                 raise
             return None
         allowed = (*self.options.allowed_origins, *context.allowed_origins)
-        if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
-            raise HandshakeError(403, "Origin not allowed")
+        check_origin(request, allowed)
         location = context.store.find(request.path)
         options = self.options
         after = query_parameter(request.query, "since")

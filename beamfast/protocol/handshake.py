@@ -15,7 +15,7 @@ from typing import Final, Literal
 from urllib.parse import urlsplit
 
 from beamfast.errors import HandshakeError
-from beamfast.http import Headers, Request
+from beamfast.http import Headers, Request, Response, Upgrade
 from beamfast.protocol.extensions import parse_extensions
 from beamfast.protocol.target import is_authority
 
@@ -238,3 +238,39 @@ def server_handshake(
         extensions=extensions,
         headers=headers,
     )
+
+
+def accept_upgrade(
+    request: Request,
+    upgrade: Upgrade,
+    *,
+    allowed_origins: Collection[str] = (),
+    headers: Iterable[tuple[str, str]] = (),
+) -> Response:
+    """
+    Return the 101 that opens a WebSocket.
+
+    Args:
+        request: which has to be a handshake.
+        upgrade: what follows.
+        allowed_origins: foreign origins whose pages may connect.
+        headers: further fields of the response.
+
+    Raises:
+        HandshakeError: as :func:`check_upgrade`; 403 for another origin.
+        ValueError: as :func:`further_fields`.
+    """
+    check_upgrade(request)
+    check_origin(request, allowed_origins)
+    return Response(101, headers=further_fields(headers), upgrade=upgrade)
+
+
+def check_origin(request: Request, allowed: Collection[str] = ()) -> None:
+    """
+    Refuse pages of other origins.
+
+    Raises:
+        HandshakeError: 403.
+    """
+    if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
+        raise HandshakeError(403, "Origin not allowed")

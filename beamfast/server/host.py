@@ -25,7 +25,7 @@ from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
 from beamfast.server.config import HostConfig, is_loopback_name
-from beamfast.server.plugin_types import load_plugin
+from beamfast.server.plugin_types import load_plugins
 
 #: Values of ``Host`` that need no second look.
 REMEMBERED_NAMES: Final = 1024
@@ -83,7 +83,7 @@ class Host:
             ),
             run_state=run_state or RunState(),
         )
-        plugins = [load_plugin(one) for one in config.plugins]
+        plugins = load_plugins(config.plugins)
         self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)
 
     def start(self) -> None:

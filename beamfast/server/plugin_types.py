@@ -13,6 +13,7 @@ import importlib
 import importlib.util
 import pkgutil
 import sys
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -83,6 +84,30 @@ def load_plugin(config: PluginConfig) -> Plugin[Any]:
         raise ConfigError(f"plugin {config.name}: {error}") from error
     plugin.nested = tuple(load_plugin(one) for one in config.nested)
     return plugin
+
+
+def load_plugins(configs: Iterable[PluginConfig]) -> tuple[Plugin[Any], ...]:
+    """
+    Construct a whole pipeline.
+
+    Raises:
+        ConfigError: as :func:`load_plugin`, or a plugin is in the wrong place.
+    """
+    plugins = tuple(load_plugin(config) for config in configs)
+    _check_places(plugins, ())
+    return plugins
+
+
+def _check_places(
+    plugins: tuple[Plugin[Any], ...], outside: tuple[Plugin[Any], ...]
+) -> None:
+    for index, plugin in enumerate(plugins):
+        before = outside + plugins[:index]
+        try:
+            plugin.check_place(before)
+        except ValueError as error:
+            raise ConfigError(f"plugin {plugin.name}: {error}") from error
+        _check_places(plugin.nested, before)
 
 
 def _python_type(name: str) -> type[Plugin[Any]]:

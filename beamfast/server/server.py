@@ -21,7 +21,7 @@ from beamfast.server.binding import bind_tcp, url_of
 from beamfast.server.config import ServerConfig
 from beamfast.server.host import Host, Hosts
 from beamfast.server.listener import listen
-from beamfast.server.plugin_types import load_plugin
+from beamfast.server.plugin_types import load_plugins
 from beamfast.server.rundir import hold_roots
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
@@ -49,8 +49,7 @@ class Server:
     ) -> None:
         config.check()
         for host in config.hosts:
-            for plugin in host.plugins:
-                load_plugin(plugin)
+            load_plugins(host.plugins)
         self.config = config
         self._listener = listener
         self._shared = shared

@@ -1,0 +1,76 @@
+"""The log view of a real server, seen by a program and by a browser."""
+
+import base64
+
+import pytest
+import websockets.sync.client
+
+SCHEMA = "https://rustybeam.net/schema/"
+PEOPLE = f"""
+<p itemscope itemtype="{SCHEMA}Credential">
+<b itemprop="username">anna</b><b itemprop="password">secret</b></p>
+<p itemscope itemtype="{SCHEMA}AuthorizationRule">
+<b itemprop="username">*</b><b itemprop="path">/*</b>
+<b itemprop="method">GET</b><b itemprop="action">allow</b></p>
+"""
+
+
+@pytest.fixture
+def log(site):
+    log = site.parent / "app.log"
+    log.write_text("begin\n")
+    return log
+
+
+@pytest.fixture
+def server(serve, configure, log):
+    options = {"urls": "/logs", "file_app": str(log), "refresh_ms": "20"}
+    plugins = {"LogView": {**options, "public": "true"}, "FileHandler": {}}
+    return serve(root=configure(plugins))
+
+
+def watch(server, query=""):
+    address = server.url.replace("http", "ws") + "/logs/connect" + query
+    return websockets.sync.client.connect(address, proxy=None, ping_interval=None)
+
+
+def append(log, text):
+    with log.open("a") as file:
+        file.write(text)
+
+
+def test_174_what_a_viewer_sends_reaches_nobody(server, log):
+    with watch(server) as one, watch(server) as two:
+        assert one.recv(timeout=20) == two.recv(timeout=20) == "begin"
+        one.send("forged line")
+        one.send(b"\x00")
+        # The answer to a ping says that what came before it has been dealt with.
+        assert one.ping().wait(20)
+        append(log, "true line\n")
+        assert one.recv(timeout=20) == two.recv(timeout=20) == "true line"
+
+
+def test_logs_are_shown_to_users_and_to_nobody_else(serve, configure, site, log):
+    (site.parent / "people.html").write_text(PEOPLE)
+    plugins = {
+        "BasicAuth": {"authfile": f"file://{site.parent}/people.html"},
+        "Authorization": {"authfile": f"file://{site.parent}/people.html"},
+        "LogView": {"urls": "/logs", "file_app": str(log)},
+        "FileHandler": {},
+    }
+    server = serve(root=configure(plugins))
+    assert server.request("GET", "/logs")[0] == 401
+    known = "Basic " + base64.b64encode(b"anna:secret").decode()
+    assert server.request("GET", "/logs", Authorization=known)[0] == 200
+
+
+@pytest.mark.system("chromium")
+def test_a_browser_shows_lines_as_text_and_comes_back(server, log, browser):
+    tab = browser.open(server.url + "/logs")
+    tab.wait_for("document.getElementById('lines').textContent.includes('begin')")
+    append(log, "GET /<img src=x onerror=alert(1)> 404\n")
+    tab.wait_for("document.getElementById('lines').textContent.includes('<img')")
+    assert tab.evaluate("document.querySelectorAll('#lines img').length") == 0
+    log.rename(log.with_suffix(".1"))
+    append(log, "after\n")
+    tab.wait_for("document.getElementById('lines').textContent.includes('after')")
