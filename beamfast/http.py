@@ -61,6 +61,8 @@ class Request:
         remote_addr: address of the peer, or ``-``.
         user: name of the authenticated user, or None.
         roles: of that user.
+        expires: value of ``time.time()`` at which what names the user ends, or
+            None; streams of the request end then.
         probe: the request only asks whether a GET would be allowed.
         started: value of the loop's clock at the end of the head, in seconds.
     """
@@ -70,6 +72,7 @@ class Request:
         "_is_cut",
         "_is_websocket",
         "_source",
+        "expires",
         "headers",
         "http_version",
         "is_secure",
@@ -108,6 +111,7 @@ class Request:
         self.remote_addr: str = "-"
         self.user: str | None = None
         self.roles: frozenset[str] = frozenset()
+        self.expires: float | None = None
         self.probe: bool = False
         self.started: float = 0.0
         self._source = source
@@ -167,6 +171,17 @@ class Request:
     def has_content(self) -> bool:
         """True when a body follows the head, be it an empty one (RFC 9112, 6.3)."""
         return not _CONTENT_FIELDS.isdisjoint(self.headers.index)
+
+    def cookie(self, name: str) -> str | None:
+        """Return the value of a cookie, the first of equal names (RFC 6265, 5.4)."""
+        if b"cookie" not in self.headers.index:
+            return None
+        for field in self.headers.get_all("cookie"):
+            for pair in field.split(";"):
+                key, equals, value = pair.partition("=")
+                if equals and key.strip() == name:
+                    return value.strip().strip('"')
+        return None
 
     def attach(self, source: BodySource) -> None:
         """Say where the body comes from; whoever parsed the head does this once."""

@@ -1,6 +1,7 @@
 """Sphinx settings; ``nox -s docs`` builds with warnings as errors."""
 
 import re
+import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent / "beamfast" / "__init__.py"
@@ -13,7 +14,8 @@ project = "beamfast"
 author = "The beamfast developers"
 release = version = VERSION[1]
 
-extensions = ["myst_parser"]
+sys.path.insert(0, str(Path(__file__).parent))
+extensions = ["myst_parser", "plugin_options"]
 exclude_patterns = ["_build"]
 nitpicky = True
 

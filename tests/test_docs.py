@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -35,16 +36,65 @@ def test_every_error_code_is_explained_and_no_other():
     assert table_names(REFERENCE / "errors.md") == raised - {"bad-request"}
 
 
+@pytest.fixture(scope="module")
+def plugin_options():
+    """The Sphinx extension that makes the tables of options."""
+    path = ROOT / "docs/plugin_options.py"
+    spec = importlib.util.spec_from_file_location("plugin_options", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 @pytest.mark.parametrize("page", PLUGINS, ids=lambda page: page.stem)
-def test_every_option_of_a_plugin_is_explained_and_no_other(page: Path):
-    module = importlib.import_module(f"beamfast.plugins.{page.stem.replace('-', '_')}")
-    fields = {field.name for field in dataclasses.fields(module.Options)}
+def test_every_option_of_a_plugin_is_explained_and_no_other(page: Path, plugin_options):
+    name = page.stem.replace("-", "_")
+    module = importlib.import_module(f"beamfast.plugins.{name}")
     text = page.read_text("utf-8")
-    options = re.search(
-        r"^## Options\n(.*?)(?=^## |\Z)", text, re.DOTALL | re.MULTILINE
+    fields = [field.name for field in dataclasses.fields(module.Options)]
+    if f"```{{plugin-options}} {page.stem}\n```" not in text:
+        options = text.partition("\n## Options\n")[2].partition("\n## ")[0]
+        assert set(re.findall(r"^\| `(\w+)`", options, re.MULTILINE)) == set(fields)
+        return
+    source = (ROOT / f"beamfast/plugins/{name}.py").read_text("utf-8")
+    table = "\n".join(plugin_options.options_table(source))
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| (.+?) \| (.+) \|$", table, re.MULTILINE)
+    assert [row[0] for row in rows] == fields
+    aliases = getattr(plugin_class(module), "aliases", {})
+    assert all(f"`{alias}`" in table for alias in aliases)
+
+
+def plugin_class(module):
+    """Return the plugin of a module."""
+    return next(
+        value
+        for value in vars(module).values()
+        if getattr(value, "options_type", None) is module.Options
     )
-    assert options is not None
-    assert set(re.findall(r"^\| `(\w+)`", options[1], re.MULTILINE)) == fields
+
+
+def test_the_table_shows_options_as_people_write_them(plugin_options):
+    source = """
+class Options:
+    '''
+    Options.
+
+    Attributes:
+        size: bytes of ``all``
+            that fits.
+        names: who | what.
+    '''
+
+    size: int = 3 * 2**20
+    names: tuple[str, ...] = ("a", "b")
+
+class Plugin:
+    aliases: ClassVar = {"limit": "size"}
+"""
+    assert plugin_options.options_table(source)[2:] == [
+        "| `size` | whole number | 3 MiB | bytes of `all` that fits; also `limit` |",
+        r"| `names` | list | `a`, `b` | who \| what |",
+    ]
 
 
 def test_every_option_of_the_command_line_is_explained():

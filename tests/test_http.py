@@ -190,3 +190,22 @@ def test_a_response_shows_its_status():
 )
 def test_the_phrase_is_the_standard_one(status, phrase):
     assert reason_phrase(status) == phrase
+
+
+@pytest.mark.parametrize(
+    ("fields", "value"),
+    [
+        (["a=1; session=x"], "x"),
+        (["session=first; session=second"], "first"),
+        (["a=1", "session=x=y"], "x=y"),
+        (['session="quoted"'], "quoted"),
+        (["session="], ""),
+        (["session"], None),
+        (["xsession=1"], None),
+        ([], None),
+    ],
+)
+def test_a_cookie_is_found_by_its_name(fields, value):
+    headers = Headers([("Cookie", field) for field in fields])
+    request = Request("GET", "/", url="/", path="/", headers=headers)
+    assert request.cookie("session") == value

@@ -126,6 +126,10 @@ class EventSource(Outbound):
         """End the stream because the server stops; the client comes back."""
         self.close(self._retry)
 
+    def expire(self) -> None:
+        """End because what named the user has ended; reconnecting says so."""
+        self.close()
+
     def on_overflow(self) -> None:
         """The client does not keep up: end the stream, it reconnects and resumes."""
         logger.warning("the event stream of %s is too slow, closed", self.path)

@@ -211,6 +211,10 @@ class Link(Outbound):
         restarts = code == CloseCode.SERVICE_RESTART
         self._start_closing(code, "server restarts" if restarts else "server stops")
 
+    def expire(self) -> None:
+        """Close because what named the user has ended; the client logs in again."""
+        self._start_closing(CloseCode.AUTHENTICATION_EXPIRED, "authentication expired")
+
     def on_overflow(self) -> None:
         """The peer does not keep up: drop its queue and close with 1013."""
         logger.warning("the WebSocket of %s is too slow, closed", self.path)

@@ -118,6 +118,8 @@ def become_websocket(
     transport.set_protocol(websocket)
     websocket.attach(transport, service.registry.state)
     websocket.open(upgrade.on_open, request)
+    if request.expires is not None:
+        service.expiry.add(websocket, request.expires)
     return websocket
 
 
@@ -131,11 +133,14 @@ def become_event_source(
     headers.set("Content-Type", "text/event-stream; charset=utf-8")
     headers.set("Cache-Control", "no-cache, no-store")
     headers.set("X-Accel-Buffering", "no")
-    source = EventSource(exchange.request, stream, service)
+    request = exchange.request
+    source = EventSource(request, stream, service)
     exchange.answer()
     exchange.keep_alive = False
     transport.write(head(service, exchange, response))
     transport.set_protocol(source)
     source.attach(transport, service.registry.state)
     source.open(stream.on_open)
+    if request.expires is not None:
+        service.expiry.add(source, request.expires)
     return source

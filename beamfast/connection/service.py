@@ -9,6 +9,7 @@ from email.utils import formatdate
 from typing import Protocol
 
 from beamfast._fanout import TopicRegistry
+from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.http11 import Limits
@@ -72,6 +73,7 @@ class Service:
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
         self.handlers: set[asyncio.Task[None]] = set()
+        self.expiry: Expiry = Expiry(loop)
         self.server_line: bytes = Headers([("Server", server)] if server else ()).lines
         self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout

@@ -11,6 +11,7 @@ from __future__ import annotations
 import html
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 
 from beamfast.documents.credentials import Credential, read_credentials
 from beamfast.documents.page import Page
@@ -32,7 +33,7 @@ class Options:
         authfile: page with rules and roles, also as ``file://`` URL.
     """
 
-    authfile: str = ""
+    authfile: Path = Path()
 
 
 class Authorization(Plugin[Options]):
@@ -43,7 +44,7 @@ class Authorization(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._page: Page[tuple[Rules, dict[str, Credential]]] = Page(
-            self.options.authfile,
+            str(self.options.authfile),
             lambda text: (Rules.parse(text), read_credentials(text)),
             (Rules(), {}),
         )

@@ -17,6 +17,7 @@ import secrets
 import time
 from collections.abc import Awaitable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Literal
 
 from beamfast.documents.credentials import Credential, read_credentials
@@ -46,7 +47,7 @@ class Options:
         anonymous: ``allow`` lets requests without credentials pass.
     """
 
-    authfile: str = ""
+    authfile: Path = Path()
     realm: str = "Restricted Area"
     charset_hint: bool = False
     scheme_case_insensitive: bool = False
@@ -61,7 +62,7 @@ class BasicAuth(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._page: Page[dict[str, Credential]] = Page(
-            self.options.authfile, read_credentials, {}
+            str(self.options.authfile), read_credentials, {}
         )
         self._key = secrets.token_bytes(16)
         self._checked: dict[bytes, float] = {}

@@ -16,7 +16,12 @@ from typing import Final
 from beamfast.errors import ConfigError
 from beamfast.server.config import PluginConfig
 from beamfast.server.options import convert, normal_name, read_bool
-from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
+from beamfast.server.plugin_types import (
+    builtin_names,
+    load_plugin,
+    plugin_type,
+    takes_name,
+)
 from beamfast.server.written import Written
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
@@ -73,6 +78,8 @@ class PipelineReader:
             for child in item.nested:
                 yield from self._plugin(child)
             return
+        if "name" in generic and takes_name(found):
+            texts["name"] = [generic["name"]]
         priority = generic.get("priority", "0")
         if not re.fullmatch(r"-?\d+", priority):
             self._note(item.place, f"priority: {priority!r} is not a whole number")

@@ -14,6 +14,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterable
+from dataclasses import fields
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -54,9 +55,12 @@ def plugin_type(name: str) -> type[Plugin[Any]]:
     if name in builtin_names():
         module = importlib.import_module(f"beamfast.plugins.{name.replace('-', '_')}")
         for value in vars(module).values():
-            if isinstance(value, type) and getattr(value, "name", None) == name:
-                found: type[Plugin[Any]] = value
-                return found
+            if (
+                isinstance(value, type)
+                and issubclass(value, Plugin)
+                and getattr(value, "name", None) == name
+            ):
+                return value
     for point in entry_points(group=PLUGIN_GROUP, name=name):
         try:
             other = point.load()
@@ -66,6 +70,17 @@ def plugin_type(name: str) -> type[Plugin[Any]]:
     raise ConfigError(
         f"there is no plugin named {name}{nearest(name, builtin_names())}"
     )
+
+
+def takes_name(name: str) -> bool:
+    """Tell whether the name of an instance is an option of this plugin."""
+    try:
+        return any(
+            field.name == "name" for field in fields(plugin_type(name).options_type)
+        )
+    except ConfigError:
+        # Whoever makes the plugin reports it.
+        return False
 
 
 def load_plugin(config: PluginConfig) -> Plugin[Any]:

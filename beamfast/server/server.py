@@ -157,6 +157,7 @@ class Server:
             for host in hosts.hosts:
                 await host.stop()
             run_state.close()
+            service.expiry.close()
             service.heartbeat.close()
 
     def _close_listener(self) -> None:

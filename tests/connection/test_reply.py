@@ -7,6 +7,7 @@ from beamfast.connection import reply
 from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.http import EventStream, Headers, Request, Response, Upgrade
+from beamfast.protocol.driver import State
 
 DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
@@ -192,3 +193,25 @@ async def test_an_event_stream_takes_the_connection_over(service, transport, ope
     assert b"\r\nContent-Type: text/event-stream; charset=utf-8" in transport.written
     assert not exchange.keep_alive
     service.heartbeat.forget(taken)
+
+
+async def test_what_takes_the_connection_over_ends_with_the_session_of_its_user(
+    service, transport, opened
+):
+    exchange = make()
+    exchange.request.headers = Headers(HANDSHAKE)
+    exchange.request.expires = 1.0
+    response = Response(101, upgrade=Upgrade(opened.append))
+    reply.become_websocket(transport, service, exchange, response)
+    exchange = make()
+    exchange.request.expires = 1.0
+    response = Response(200, stream=EventStream(opened.append))
+    reply.become_event_source(transport, service, exchange, response)
+    service.expiry._turn()
+    websocket, source = opened
+    assert websocket.state is State.LOCAL_CLOSING
+    assert b"\x88\x18\x11\x31authentication expired" in bytes(transport.written)
+    assert source.is_closing
+    assert len(service.expiry) == 0
+    for one in opened:
+        service.heartbeat.forget(one)

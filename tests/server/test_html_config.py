@@ -395,3 +395,13 @@ def test_a_mistake_inside_is_reported_once(read):
     with pytest.raises(ConfigError) as caught:
         read(host(plugin(DIRECTORY, broken)))
     assert str(caught.value).count("refuse every request") == 1
+
+
+def test_an_instance_keeps_its_name_where_the_plugin_asks_for_it(read):
+    names = ("client_id_env", "client_secret_env", "redirect_uri_env")
+    more = prop("name", "github") + "".join(prop(name, "X") for name in names)
+    library = "file://./plugins/librusty_beam_oauth2.so"
+    pipeline = plugin(library, more) + plugin(FILES, prop("name", "files"))
+    login, files = read(host(pipeline)).hosts[0].plugins
+    assert login.options["name"] == "github"
+    assert "name" not in files.options

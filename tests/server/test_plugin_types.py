@@ -6,7 +6,12 @@ from beamfast.errors import ConfigError
 from beamfast.plugins.websocket import WebSocketPlugin
 from beamfast.server import plugin_types
 from beamfast.server.config import PluginConfig
-from beamfast.server.plugin_types import builtin_names, load_plugin, plugin_type
+from beamfast.server.plugin_types import (
+    builtin_names,
+    load_plugin,
+    plugin_type,
+    takes_name,
+)
 
 
 def test_every_builtin_name_has_a_plugin():
@@ -106,3 +111,9 @@ def test_an_entry_point_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(plugin_types, "entry_points", lambda **_: [Point()])
     with pytest.raises(ConfigError, match="plugin other: RuntimeError: broken"):
         plugin_type("other")
+
+
+def test_the_name_of_an_instance_means_something_to_some_plugins():
+    assert takes_name("oauth2")
+    assert not takes_name("cors")
+    assert not takes_name("nobody")
