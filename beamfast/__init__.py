@@ -11,7 +11,9 @@ import importlib
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
+    from beamfast.client.eventsource import event_source as event_source
     from beamfast.client.websocket import connect as connect
+    from beamfast.connection.eventsource import EventSource as EventSource
     from beamfast.connection.websocket import WebSocket as WebSocket
     from beamfast.errors import (
         BeamfastError as BeamfastError,
@@ -33,12 +35,14 @@ _HOMES: Final = {
     "CloseCode": "errors",
     "ConnectError": "errors",
     "ConnectionClosed": "errors",
+    "EventSource": "connection.eventsource",
     "Headers": "http",
     "ProtocolError": "errors",
     "Request": "http",
     "Response": "http",
     "WebSocket": "connection.websocket",
     "connect": "client.websocket",
+    "event_source": "client.eventsource",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one table for names and homes

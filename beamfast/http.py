@@ -262,12 +262,13 @@ class EventStream:
     What follows the head of a ``text/event-stream`` response.
 
     Args:
-        on_open: gets the EventSource once the head is written.
+        on_open: gets the EventSource once the head is written: a coroutine
+            function sends for as long as it runs, a function subscribes it.
         retry: seconds that a client waits before it reconnects.
         ping_interval: seconds between comments that keep proxies awake.
     """
 
-    on_open: Callable[[Any], None]
+    on_open: Callable[[Any], object]
     retry: float = 5.0
     ping_interval: float = 15.0
 

@@ -12,6 +12,7 @@ import math
 
 from beamfast._outbound import LoopState
 from beamfast.connection.heartbeat import Timed
+from beamfast.connection.service import Handlers
 
 
 class Alarm:
@@ -69,7 +70,7 @@ class Alarm:
             timed.on_deadline(now)
 
 
-class Alone:
+class Alone(Handlers):
     """
     Surroundings of one WebSocket.
 
@@ -78,7 +79,6 @@ class Alone:
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.loop: asyncio.AbstractEventLoop = loop
+        super().__init__(loop)
         self.heartbeat: Alarm = Alarm(loop)
-        self.handlers: set[asyncio.Task[None]] = set()
         self.state: LoopState = LoopState(loop)

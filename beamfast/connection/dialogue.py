@@ -44,11 +44,15 @@ class Dialogue(asyncio.Protocol):
     Attributes:
         transport: None until it is connected.
         is_over: no more bytes will come.
+        reads_on_demand: read only while somebody waits for more, so that what
+            comes for ever is bounded.
     """
 
     def __init__(self) -> None:
         self.transport: Any = None
         self.is_over: bool = False
+        self.reads_on_demand: bool = False
+        self._is_paused = False
         self._loop = asyncio.get_running_loop()
         self._driver: Negotiator | None = None
         self._early = bytearray()
@@ -72,6 +76,9 @@ class Dialogue(asyncio.Protocol):
         """Wait until more bytes have come, or the end."""
         if self.is_over:
             return
+        if self._is_paused:
+            self._is_paused = False
+            self.transport.resume_reading()
         self._waiter = self._loop.create_future()
         try:
             await self._waiter
@@ -121,6 +128,11 @@ class Dialogue(asyncio.Protocol):
         self._driver.receive_data(data)
         self._write()
         self._wake()
+        if self.reads_on_demand and not (
+            self._is_paused or self.is_over or self.transport.is_closing()
+        ):
+            self._is_paused = True
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
         """The peer sends nothing more: it is over."""

@@ -9,17 +9,21 @@ a publication are the same for every stream of a lane.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import math
 import sys
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Final, Self
 
 from beamfast._outbound import Outbound
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.service import Service
+from beamfast.errors import CloseCode, ConnectionClosed
 from beamfast.http import EventStream, Request
 from beamfast.protocol.eventsource import comment, encode, encode_id, encode_retry
+from beamfast.protocol.target import query_parameter
 
 #: Seconds for the last bytes; then the socket is cut.
 CLOSE_TIMEOUT: Final = 10.0
@@ -35,17 +39,23 @@ class EventSource(Outbound):
         path: canonical path of the request.
         user: name of the authenticated user, or None.
         on_close: called once when the stream has ended.
+        url: of the request while the program is told; later only the path.
+        last_event_id: what the client has seen, empty for nothing; as long as a
+            handler runs.
     """
 
     __slots__ = (
+        "_ends",
         "_is_stalled",
         "_ping_interval",
         "_retry",
         "_service",
         "bucket",
         "deadline",
+        "last_event_id",
         "on_close",
         "path",
+        "url",
         "user",
     )
 
@@ -61,28 +71,58 @@ class EventSource(Outbound):
         self._retry = stream.retry
         self._service = service
         self._is_stalled = False
+        self._ends: asyncio.Event | None = None
+        scheme = "https" if request.is_secure else "http"
+        host = request.headers.get("host") or ""
+        self.url: str = f"{scheme}://{host}{request.target}"
+        self.last_event_id: str = request.headers.get("last-event-id") or (
+            query_parameter(request.query, "since") or ""
+        )
 
     @staticmethod
     def frame_item(text: str, version: str, event: str | None) -> bytes:
         """Return a StreamItem as one event whose id is the document's version."""
         return encode(text, event=event, id=version)
 
-    def open(self, on_open: Callable[[EventSource], None]) -> None:
-        """Send the reconnection time and let the plugin subscribe."""
+    def open(self, on_open: Callable[[EventSource], object]) -> None:
+        """Send the reconnection time; let the program subscribe or send."""
         self.write(encode_retry(self._retry))
         self._watch(self._ping_interval)
         try:
-            on_open(self)
+            started = on_open(self)
         except Exception:
             logger.exception("the event stream of %s could not be opened", self.path)
             self.close()
+            started = None
+        if inspect.iscoroutine(started):
+            self._service.start_handler(self._handle(started))
+        else:
+            # A subscriber that only listens keeps nothing of the request.
+            self.url, self.last_event_id = self.path, ""
 
-    def send(
+    async def _handle(self, handler: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler; the stream ends when it does."""
+        try:
+            await handler
+        except ConnectionClosed:
+            pass
+        except Exception:
+            logger.exception("the handler of the stream of %s failed", self.path)
+        finally:
+            self.close()
+
+    @property
+    def closed(self) -> bool:
+        """True when the stream is closing or closed."""
+        return self.is_closing
+
+    def send_nowait(
         self,
         data: str,
         *,
         event: str | None = None,
         id: str | None = None,
+        retry: float | None = None,
     ) -> bool:
         """
         Send one event to this client alone.
@@ -91,6 +131,7 @@ class EventSource(Outbound):
             data: any text; each line becomes a ``data`` field.
             event: its type, ``message`` for the client when None.
             id: what the client sends as ``Last-Event-ID`` when it reconnects.
+            retry: seconds that it waits before, from now on.
 
         Returns:
             False when the stream is closing or closed.
@@ -98,11 +139,56 @@ class EventSource(Outbound):
         Raises:
             ValueError: ``event`` or ``id`` holds a line end, or ``id`` a NUL.
         """
-        frame = encode(data, event=event, id=id)
+        frame = encode(data, event=event, id=id, retry=retry)
         if self.is_closing:
             return False
         self.write(frame)
         return True
+
+    async def send(
+        self,
+        data: str,
+        event: str | None = None,
+        id: str | None = None,
+        retry: float | None = None,
+    ) -> None:
+        """
+        Send one event as :meth:`send_nowait` does, and wait while the client is slow.
+
+        Raises:
+            ConnectionClosed: the stream is closing or closed.
+            ValueError: as :meth:`send_nowait`.
+        """
+        if not self.send_nowait(data, event=event, id=id, retry=retry):
+            raise ConnectionClosed(CloseCode.ABNORMAL_CLOSURE)
+        if (waiter := self.wait_writable()) is not None:
+            await waiter
+
+    def ping(self) -> bool:
+        """Send a comment, which keeps proxies awake; False when closed."""
+        if self.is_closing:
+            return False
+        self.write(comment())
+        return True
+
+    async def wait_closed(self) -> None:
+        """Wait until the stream has ended."""
+        if self.transport is None:
+            return
+        if self._ends is None:
+            self._ends = asyncio.Event()
+        await self._ends.wait()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def send_id(self, version: str) -> None:
         """Tell the client what to resume from, without an event."""
@@ -170,6 +256,8 @@ class EventSource(Outbound):
         """Leave every topic and tell the plugin."""
         super().connection_lost(exc)
         self._service.heartbeat.forget(self)
+        if self._ends is not None:
+            self._ends.set()
         callback, self.on_close = self.on_close, None
         if callback is None:
             return

@@ -121,7 +121,7 @@ class Link(Outbound):
         on_message = self.on_message
         if inspect.iscoroutine(started):
             self.pull()
-            self._run(self._handle(started))
+            self._surroundings.start_handler(self._handle(started))
         elif on_message is None or not inspect.iscoroutinefunction(on_message):
             self._driver.deliver = on_message
         else:
@@ -158,13 +158,6 @@ class Link(Outbound):
             conversation = self._conversation = Conversation(self.transport, loop)
         return conversation
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = self._surroundings.loop.create_task(work)
-        # The loop itself holds a task that waits only weakly.
-        self._surroundings.handlers.add(task)
-        task.add_done_callback(self._surroundings.handlers.discard)
-        return task
-
     async def _handle(self, handler: Coroutine[Any, Any, Any]) -> None:
         """Run a handler; the connection closes when it ends."""
         try:
@@ -186,7 +179,7 @@ class Link(Outbound):
         conversation = self._converse()
         conversation.put(message)
         if conversation.task is None:
-            conversation.task = self._run(self._call_in_turn())
+            conversation.task = self._surroundings.start_handler(self._call_in_turn())
 
     async def _call_in_turn(self) -> None:
         """Call a coroutine ``on_message`` with what has arrived, one by one."""

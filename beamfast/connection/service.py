@@ -4,15 +4,45 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
-from typing import Protocol
+from typing import Any, Protocol
 
 from beamfast._fanout import TopicRegistry
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.http11 import Limits
+
+#: What runs as long as a connection, or for one message.
+Handler = Coroutine[Any, Any, None]
+
+
+class Handlers:
+    """
+    Tasks of handlers that run; the loop itself holds a waiting task only weakly.
+
+    Args:
+        loop: that they run on.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop: asyncio.AbstractEventLoop = loop
+        self.handlers: set[asyncio.Task[None]] = set()
+
+    def start_handler(self, work: Handler) -> asyncio.Task[None]:
+        """Run a handler as a task that is held until it has ended."""
+        task = self.loop.create_task(work)
+        self.handlers.add(task)
+        task.add_done_callback(self.handlers.discard)
+        return task
+
+    async def cancel_handlers(self) -> None:
+        """End what handlers still do; their connections say goodbye first."""
+        tasks = list(self.handlers)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 class Surroundings(Protocol):
@@ -22,15 +52,17 @@ class Surroundings(Protocol):
     Attributes:
         loop: it runs on.
         heartbeat: keeps its deadlines.
-        handlers: tasks of running handlers.
     """
 
     loop: asyncio.AbstractEventLoop
-    handlers: set[asyncio.Task[None]]
 
     @property
     def heartbeat(self) -> Clock:
         """What keeps deadlines."""
+        ...
+
+    def start_handler(self, work: Handler) -> asyncio.Task[None]:
+        """Run a handler as a task that is held until it has ended."""
         ...
 
 
@@ -38,7 +70,7 @@ class Surroundings(Protocol):
 Application = Callable[[Request], Response | Awaitable[Response]]
 
 
-class Service:
+class Service(Handlers):
     """
     What all connections of a process share.
 
@@ -68,11 +100,10 @@ class Service:
         body_timeout: float = 30.0,
         idle_timeout: float = 75.0,
     ) -> None:
+        super().__init__(loop)
         self.application = application
-        self.loop = loop
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
-        self.handlers: set[asyncio.Task[None]] = set()
         self.expiry: Expiry = Expiry(loop)
         self.server_line: bytes = Headers([("Server", server)] if server else ()).lines
         self.limits: Limits = limits or Limits()
@@ -82,13 +113,6 @@ class Service:
         self.is_draining = False
         self._second = 0
         self._date_line = b""
-
-    async def cancel_handlers(self) -> None:
-        """End what handlers still do; their connections say goodbye first."""
-        tasks = list(self.handlers)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     def date_line(self) -> bytes:
         """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""

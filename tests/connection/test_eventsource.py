@@ -1,8 +1,10 @@
+import asyncio
 import logging
 
 import pytest
 
 from beamfast.connection.eventsource import CLOSE_TIMEOUT, EventSource
+from beamfast.errors import ConnectionClosed
 from beamfast.http import EventStream, Response
 from beamfast.protocol.eventsource import (
     comment,
@@ -31,8 +33,7 @@ class Stream:
         def on_open(source):
             self.source = source
             source.on_close = self.closed.append
-            if setup is not None:
-                setup(source)
+            return None if setup is None else setup(source)
 
         stream = EventStream(on_open, **options)
         self.client.application = lambda _: Response(200, stream=stream)
@@ -70,8 +71,8 @@ async def test_a_stream_begins_with_the_reconnection_time(stream):
 async def test_events_are_sent_in_order(stream):
     source = await stream.open()
     stream.text()
-    assert source.send("one\ntwo")
-    assert source.send("three", event="reset", id="8")
+    assert source.send_nowait("one\ntwo")
+    assert source.send_nowait("three", event="reset", id="8")
     source.send_id("9")
     assert stream.text() == (
         encode("one\ntwo") + encode("three", event="reset", id="8") + encode_id("9")
@@ -82,7 +83,7 @@ async def test_a_field_that_could_forge_another_is_the_callers_fault(stream):
     source = await stream.open()
     stream.text()
     with pytest.raises(ValueError):
-        source.send("data", event="a\ndata: forged")
+        source.send_nowait("data", event="a\ndata: forged")
     assert stream.text() == b""
 
 
@@ -104,10 +105,10 @@ async def test_a_stream_ends_when_everything_is_out(stream):
     source = await stream.open()
     stream.transport.block()
     stream.text()
-    source.send("last")
+    source.send_nowait("last")
     source.close(retry=3)
     source.close()
-    assert not source.send("late")
+    assert not source.send_nowait("late")
     assert stream.text() == encode("last") + encode_retry(3)
     assert stream.seconds_left <= CLOSE_TIMEOUT
     assert stream.closed == []
@@ -128,7 +129,7 @@ async def test_a_stream_can_end_without_a_new_reconnection_time(stream):
 async def test_a_close_that_takes_too_long_is_cut(stream):
     source = await stream.open()
     stream.transport.block()
-    source.send("last")
+    source.send_nowait("last")
     source.close()
     await stream.time_out()
     assert stream.transport.aborted
@@ -157,7 +158,7 @@ async def test_a_lost_stream_is_reported_once(stream, how):
     source = await stream.open()
     await getattr(stream.client, how)()
     assert stream.closed == [source]
-    assert not source.send("late")
+    assert not source.send_nowait("late")
     source.close()
     source.on_drain()
     assert len(stream.client.service.heartbeat) == 0
@@ -195,7 +196,7 @@ async def test_a_client_that_does_not_keep_up_is_cut(stream, caplog):
     stream.transport.block()
     with caplog.at_level(logging.WARNING, "beamfast.eventsource"):
         for number in range(20):
-            source.send(f"{number}")
+            source.send_nowait(f"{number}")
     assert "too slow" in caplog.text
     assert stream.transport.aborted
     await stream.client.send()
@@ -205,7 +206,7 @@ async def test_a_client_that_does_not_keep_up_is_cut(stream, caplog):
 async def test_a_client_that_does_not_read_at_all_is_cut_after_two_intervals(stream):
     source = await stream.open()
     stream.transport.block()
-    source.send("x" * 100)
+    source.send_nowait("x" * 100)
     stream.text()
     await stream.time_out()
     assert stream.text() == b""
@@ -218,7 +219,7 @@ async def test_a_client_that_reads_slowly_is_not_cut(stream):
     source = await stream.open()
     for number in range(5):
         stream.transport.block()
-        source.send(f"{number}")
+        source.send_nowait(f"{number}")
         await stream.time_out()
         stream.transport.read()
     assert not stream.transport.aborted
@@ -233,9 +234,69 @@ async def test_publications_come_in_order_with_what_is_sent_to_one(stream):
     hub.registry = stream.client.service.registry
     hub.subscribe(source, "topic", encode)
     hub.publish("topic", "1")
-    source.send("2")
+    source.send_nowait("2")
     hub.publish("topic", "3")
     await stream.client.send()
     assert stream.text() == encode("1") + encode("2") + encode("3")
     await stream.client.lose()
     assert hub.subscribers("topic") == 0
+
+
+# Handlers
+
+
+async def test_a_handler_sends_until_it_returns(stream, tasks):
+    known = []
+
+    async def handler(source):
+        known.append((source.url, source.last_event_id, source.closed))
+        async with source:
+            await source.send("1", "count", "a", 2.5)
+            assert source.ping()
+        assert not source.ping()
+        assert not source.send_nowait("late")
+        await source.wait_closed()
+        await source.wait_closed()
+        with pytest.raises(ConnectionClosed):
+            await source.send("late")
+
+    await stream.open(handler)
+    assert known == [("http://a/page", "7", False)]
+    assert stream.text().endswith(
+        b"retry: 2500\r\nevent: count\r\nid: a\r\ndata: 1\r\n\r\n:\r\n\r\n"
+    )
+    await stream.client.send()
+    assert stream.transport.closing
+    assert tasks() == 0
+
+
+async def test_a_subscriber_keeps_nothing_of_the_request(stream):
+    source = await stream.open()
+    assert (source.url, source.last_event_id) == (source.path, "")
+
+
+async def test_a_handler_that_fails_ends_the_stream(stream, caplog):
+    async def fail(source):
+        raise ZeroDivisionError
+
+    with caplog.at_level(logging.ERROR, "beamfast.eventsource"):
+        await stream.open(fail)
+    assert "handler" in caplog.text
+    assert stream.transport.closing
+
+
+async def test_a_handler_that_lets_the_end_pass_is_no_fault(stream, caplog, tasks):
+    async def forever(source):
+        while True:
+            await source.send("tick")
+            await asyncio.sleep(0)
+
+    stream.transport.high = 0
+    source = await stream.open(lambda source: None)
+    source._service.start_handler(source._handle(forever(source)))
+    stream.transport.block()
+    await stream.client.send()
+    assert tasks() == 1
+    await stream.client.lose()
+    assert tasks() == 0
+    assert caplog.text == ""
