@@ -187,6 +187,10 @@ class Request:
         """Say where the body comes from; whoever parsed the head does this once."""
         self._source = source
 
+    def replace_body(self, body: bytes) -> None:
+        """Let whoever reads the body from now on read this one."""
+        self._body = body
+
     def chunks(self) -> AsyncGenerator[bytes, None]:
         """Iterate over the body; after :meth:`body` it is one chunk."""
         if self._body is None and self._source is not None:
