@@ -1,9 +1,9 @@
 """
 One file at one version: its bytes, its text, its tree.
 
-A :class:`Document` never changes. Text and tree are made when first needed and
-may be dropped again; the bytes stay. XML documents and the lxml tree of plugins
-are not here yet.
+A :class:`Document` never changes. Text and trees are made when first needed and
+may be dropped again; the bytes stay. The HTML tree is the one that counts; the lxml
+tree is a copy of it for plugins and for XPath.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from typing import Final
 
 import turbohtml
+from lxml import etree
 
 from beamfast.documents.charset import Codec, decode
-from beamfast.documents.selector import Selector
+from beamfast.documents.selector import Selector, is_in_template
 from beamfast.documents.spans import SourceText, ends_of, start_of
-from beamfast.entry import Splice, Version
+from beamfast.documents.xpath import select_xpath
+from beamfast.entry import Splice, Version, spliced
 from beamfast.errors import EditRefused
 
 # Repeated <body> and <html> start tags merge their attributes at quadratic cost
@@ -25,13 +27,22 @@ from beamfast.errors import EditRefused
 MAX_ROOT_TAGS: Final = 64
 _ROOT_TAG: Final = re.compile("<(?:body|html)", re.IGNORECASE | re.ASCII)
 
-# A tree with source positions holds eleven times the bytes of its source.
+# A tree with source positions holds eleven times the bytes of its source, one of
+# lxml nineteen times.
 TREE_COST: Final = 11
+COPY_COST: Final = 19
+
+# Characters that HTML may hold and XML may not (XML 1.0, 2.2).
+_NOT_XML: Final = re.compile("[\0-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
 
 
 def count_root_tags(text: str) -> int:
     """Return how many ``html`` and ``body`` start tags ``text`` may hold."""
     return len(_ROOT_TAG.findall(text))
+
+
+def _count(tree: turbohtml.Document) -> int:
+    return sum(1 for _ in tree.iter_elements())
 
 
 class Document:
@@ -42,7 +53,10 @@ class Document:
         source: the bytes of the file.
     """
 
-    __slots__ = ("_charset", "_root_tags", "_text", "_tree", "_version", "source")
+    __slots__ = (
+        *("_charset", "_copy", "_root_tags", "_text", "_tree", "_version"),
+        "source",
+    )
 
     def __init__(
         self,
@@ -56,6 +70,7 @@ class Document:
         self._charset = charset
         self._text: SourceText | None = None
         self._tree: turbohtml.Document | None = None
+        self._copy: etree._Element | None = None
         # Upper bound; None means not counted.
         self._root_tags: int | None = None
 
@@ -77,7 +92,8 @@ class Document:
     @property
     def cost(self) -> int:
         """Bytes of memory that the snapshot holds, about."""
-        return self.size * (1 if self._tree is None else 1 + TREE_COST)
+        trees = TREE_COST * (self._tree is not None)
+        return self.size * (1 + trees + COPY_COST * (self._copy is not None))
 
     @property
     def codec(self) -> Codec:
@@ -125,6 +141,33 @@ class Document:
         return self._tree
 
     @property
+    def tree(self) -> etree._Element:
+        """
+        The root element of an lxml tree, for plugins; read it, never change it.
+
+        It has the same elements as ``html``, in the same order; those of SVG and
+        MathML in their namespaces, HTML ones in none. Attributes whose names XML
+        does not allow, such as ``@click``, are missing.
+
+        Raises:
+            EditRefused: as for ``html``; and (``no-xml-tree``) when a tag has a name
+                that no XML element can have.
+        """
+        if self._copy is None:
+            tree = self.html
+            parser = etree.XMLParser(
+                recover=True, huge_tree=True, resolve_entities=False, no_network=True
+            )
+            text = _NOT_XML.sub("\ufffd", tree.inner_xml)
+            copy = etree.fromstring(text.encode(), parser)
+            if copy is None or sum(1 for _ in copy.iter("*")) != _count(tree):
+                raise EditRefused(
+                    "A tag has a name that is none in XML", code="no-xml-tree"
+                )
+            self._copy = copy
+        return self._copy
+
+    @property
     def has_tree(self) -> bool:
         """True while the tree is alive."""
         return self._tree is not None
@@ -132,12 +175,12 @@ class Document:
     def take_tree(self) -> turbohtml.Document:
         """Return the tree to someone who will change it; this keeps none."""
         tree = self.html
-        self._tree = None
+        self._tree = self._copy = None
         return tree
 
     def drop_tree(self) -> None:
         """Free everything but the bytes."""
-        self._tree = self._text = None
+        self._tree = self._text = self._copy = None
 
     def select(
         self, selector: Selector, *, template_scope: bool = False
@@ -146,9 +189,19 @@ class Document:
         Return the elements that match, in document order.
 
         Raises:
-            EditRefused: as for ``html``.
+            EditRefused: as for ``html``, and for XPath as for ``tree``.
+            SelectorError: an XPath expression cannot be evaluated.
         """
-        return selector.select(self.html, template_scope=template_scope)
+        if selector.kind == "css":
+            return selector.select(self.html, template_scope=template_scope)
+        copies = list(self.tree.iter("*"))
+        found = set(select_xpath(selector.text, self.tree, len(copies)))
+        # The n-th element of the one tree is the n-th element of the other.
+        return [
+            element
+            for element, copy in zip(self.html.iter_elements(), copies, strict=True)
+            if copy in found and (template_scope or not is_in_template(element))
+        ]
 
     def element_bytes(self, element: turbohtml.Element) -> bytes:
         """Return the bytes of an element that ``select`` returned."""
@@ -168,13 +221,7 @@ class Document:
             splices: in ascending order of offset, not overlapping.
             tags: upper bound of the ``html`` and ``body`` tags inserted.
         """
-        pieces: list[bytes] = []
-        done = 0
-        for splice in splices:
-            pieces += (self.source[done : splice.offset], splice.inserted)
-            done = splice.offset + splice.removed
-        pieces.append(self.source[done:])
-        after = Document(b"".join(pieces), charset=self._charset)
+        after = Document(spliced(self.source, splices), charset=self._charset)
         if self._root_tags is not None:
             # Two more can form where the pieces meet. A bound over the limit is
             # counted anew, so nothing is refused for a wrong guess.
@@ -184,6 +231,6 @@ class Document:
     def with_version(self, version: Version) -> Document:
         """Return the same bytes at ``version``, sharing text and tree."""
         other = Document(self.source, version, charset=self._charset)
-        other._text, other._tree = self._text, self._tree
+        other._text, other._tree, other._copy = self._text, self._tree, self._copy
         other._root_tags = self._root_tags
         return other

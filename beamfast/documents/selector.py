@@ -3,8 +3,8 @@ Selectors: what ``Range: selector=...`` means, its limits, and what it matches.
 
 Standard: the range unit follows RFC 9110, section 14.1; the language is CSS
 Selectors as turbohtml implements it. Dynamic pseudo-classes match nothing,
-pseudo-elements and namespace prefixes are not supported. ``Range: xpath=...``
-is recognised, so that it never falls through to the whole file, and refused.
+pseudo-elements and namespace prefixes are not supported. ``Range: xpath=...`` is
+XPath 1.0 (:mod:`beamfast.documents.xpath`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import turbohtml
 
+from beamfast.documents.xpath import check_xpath
 from beamfast.errors import SelectorError
 
 # One text for the three ways to match nothing: none found, empty, invalid.
@@ -57,7 +58,7 @@ class Selector:
     """
 
     text: str
-    kind: Literal["css"] = "css"
+    kind: Literal["css", "xpath"] = "css"
 
     @classmethod
     def parse(cls, text: str) -> Selector:
@@ -79,6 +80,26 @@ class Selector:
             raise SelectorError(NO_MATCH) from None
         return cls(text)
 
+    @classmethod
+    def parse_xpath(cls, text: str) -> Selector:
+        """
+        Read a decoded XPath expression.
+
+        Raises:
+            SelectorError: it is empty, invalid, or over a limit (400).
+        """
+        text = text.strip(_WHITE_SPACE)
+        if not text:
+            raise SelectorError(NO_MATCH, code="empty-selector")
+        _check_length(text)
+        check_xpath(text)
+        return cls(text, "xpath")
+
+    @property
+    def is_standard(self) -> bool:
+        """True when a browser understands the selector as well."""
+        return self.kind == "css"
+
     @property
     def normalized(self) -> str:
         """``text`` with each run of white space as one space."""
@@ -86,13 +107,14 @@ class Selector:
 
     def content_range(self) -> str:
         """Return the value of ``Content-Range``: visible ASCII, whatever was sent."""
-        return f"selector {quote(self.text, safe=_VISIBLE)}"
+        unit = "selector" if self.kind == "css" else "xpath"
+        return f"{unit} {quote(self.text, safe=_VISIBLE)}"
 
     def select(
         self, tree: turbohtml.Document, *, template_scope: bool = False
     ) -> list[turbohtml.Element]:
         """
-        Return the matching elements in document order.
+        Return the elements that match a CSS selector, in document order.
 
         Args:
             tree: the document.
@@ -148,11 +170,10 @@ def parse_range(value: str) -> Selector | None:
     match = _UNIT.match(value)
     if match is None:
         return None
+    text = _decoded(value[match.end() :])
     if match[1].lower() == "xpath":
-        raise SelectorError(
-            "XPath ranges are not available", status=400, code="bad-range"
-        )
-    return Selector.parse(_decoded(value[match.end() :]))
+        return Selector.parse_xpath(text)
+    return Selector.parse(text)
 
 
 def range_selector(values: Sequence[str]) -> Selector | None:
@@ -182,9 +203,13 @@ def _decoded(value: str) -> str:
         ) from None
 
 
-def _check_limits(text: str) -> None:
+def _check_length(text: str) -> None:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
         raise _too_complex("is too long")
+
+
+def _check_limits(text: str) -> None:
+    _check_length(text)
     # 32 compounds need 63 characters; nothing shorter can reach a limit.
     if len(text) < 2 * MAX_COMPOUNDS:
         return

@@ -28,10 +28,15 @@ def test_a_selector_behind_another_unit_is_not_a_selector():
     assert parse_range("bytes=0-1, selector=x") is None
 
 
-def test_xpath_never_falls_through_to_the_whole_file():
-    with pytest.raises(SelectorError) as caught:
-        parse_range("xpath=//li[2]")
-    assert (caught.value.status, caught.value.code) == (400, "bad-range")
+def test_xpath_is_a_language_of_its_own():
+    selector = parse_range("XPath=//li%5B2%5D ")
+    assert selector == Selector("//li[2]", "xpath")
+    assert selector.content_range() == "xpath //li[2]"
+    assert not selector.is_standard
+    for value in ("xpath=", "xpath=//li[", "xpath=$x"):
+        with pytest.raises(SelectorError) as caught:
+            parse_range(value)
+        assert caught.value.status == 404
 
 
 @pytest.mark.parametrize("value", ["selector=", "selector=%20%09", "selector=   "])
