@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from typing import Final, NamedTuple, Self
 
 import msgspec
@@ -51,6 +52,16 @@ class Splice(NamedTuple):
     inserted: bytes
 
 
+def spliced(source: bytes, splices: Sequence[Splice]) -> bytes:
+    """Return ``source`` with ``splices`` done: ascending, not overlapping."""
+    pieces: list[bytes] = []
+    done = 0
+    for splice in splices:
+        pieces += (source[done : splice.offset], splice.inserted)
+        done = splice.offset + splice.removed
+    return b"".join([*pieces, source[done:]])
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     """
     One committed edit; everything that live delivery and replay need.
@@ -71,6 +82,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
         operation_id: unique name of the edit, or empty.
         user: who, or empty.
         time: milliseconds since the epoch.
+        remaining: how many entries of the same change follow. Only the last one
+            changes bytes, and nobody sees the document before it.
     """
 
     schema: int = 1
@@ -88,6 +101,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, array_like=True):
     length_after: int = 0
     user: str = ""
     time: int = 0
+    remaining: int = 0
 
     @property
     def is_element_edit(self) -> bool:

@@ -25,6 +25,7 @@ from beamfast.documents.change import (
     ElementEdit,
     Origin,
     Outcome,
+    Patch,
     Removal,
     Replacement,
     carry_out,
@@ -46,15 +47,16 @@ class Batch:
         edit_limit: bytes; a larger document takes no element edit.
         members: changes taken from the queue.
         outcomes: what became of them, in order; without a member, a change that
-            somebody made by hand.
-        repeats: changes that the log has already, and what it has.
+            somebody made by hand, or a step of the change that comes next.
+        settled: changes that the log has already, and what it has; and such that
+            matched nothing.
     """
 
     keeper: Keeper
     edit_limit: int
     members: list[Waiting] = field(default_factory=list)
     outcomes: list[tuple[Waiting | None, Outcome]] = field(default_factory=list)
-    repeats: list[tuple[Waiting, Outcome]] = field(default_factory=list)
+    settled: list[tuple[Waiting, Outcome]] = field(default_factory=list)
 
     @property
     def latest(self) -> Outcome:
@@ -63,7 +65,7 @@ class Batch:
 
     def answer(self) -> None:
         """Tell everybody what was done."""
-        for waiting, outcome in (*self.repeats, *self.outcomes):
+        for waiting, outcome in (*self.settled, *self.outcomes):
             if waiting is not None:
                 waiting.succeed(outcome)
 
@@ -84,7 +86,7 @@ class Batch:
             by_hand: a change of the file that comes first.
         """
         self.outcomes.clear()
-        self.repeats.clear()
+        self.settled.clear()
         if by_hand is not None:
             origin = Origin(self.keeper.location.key, time=now())
             # What was there before is not needed: the whole file is in the entry.
@@ -115,7 +117,7 @@ class Batch:
             names.add(waiting.origin.operation_id)
             try:
                 if waiting.may_repeat and (done := await self._done(journal, waiting)):
-                    self.repeats.append((waiting, done))
+                    self.settled.append((waiting, done))
                     continue
                 if not waiting.conditions.is_empty:
                     tags = validators(
@@ -132,6 +134,10 @@ class Batch:
             except Exception as error:
                 waiting.fail(error)
                 continue
+            if not outcome.is_logged:
+                self.settled.append((waiting, outcome))
+                continue
+            self.outcomes += [(None, step) for step in outcome.earlier]
             self.outcomes.append((waiting, outcome))
             document, base = outcome.document, outcome.version
             spent = time.monotonic()
@@ -150,10 +156,8 @@ class Batch:
         outcome = outcome_of(logged)
         entry = outcome.entry
         method, selector = _signature(waiting.change)
-        if (entry.method, entry.selector, entry.user) != (
-            method,
-            selector,
-            origin.user,
+        if (entry.method, entry.user) != (method, origin.user) or (
+            selector is not None and entry.selector != selector
         ):
             raise EditRefused(
                 "Another change had this Idempotency-Key", code="idempotency-key"
@@ -172,10 +176,15 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
-def _signature(change: Change) -> tuple[str, str]:
-    """Return method and selector as the entry of ``change`` has them."""
+def _signature(change: Change) -> tuple[str, str | None]:
+    """Return method and selector as the last entry of ``change`` has them."""
     if isinstance(change, ElementEdit):
-        return change.method, change.operation.selector.text
+        operation = change.operation
+        # Of other matches the entry has a path, which may lead elsewhere by now.
+        is_as_sent = operation.selector.is_standard and operation.match == "first"
+        return change.method, operation.selector.text if is_as_sent else None
+    if isinstance(change, Patch):
+        return change.told_as(change.items[-1]), None
     if isinstance(change, Removal):
         return "gone", ""
     if isinstance(change, Replacement):

@@ -156,7 +156,7 @@ class Sequencer:
                 keeper.version,
                 [outcome.event for outcome in outcomes],
                 latest.document.source if latest.document else None,
-                [outcome.entry.operation_id for outcome in outcomes],
+                [_name_of(outcome) for outcome in outcomes],
                 original.source if original else None,
             )
         except OutcomeUnknown as lost:
@@ -296,6 +296,11 @@ class Sequencer:
             keeper.version.revision,
             place,
         )
+
+
+def _name_of(outcome: Outcome) -> str:
+    """Return the name by which a change is found: it stands at its last entry."""
+    return "" if outcome.entry.remaining else outcome.entry.operation_id
 
 
 def _note_failure(task: asyncio.Task[None]) -> None:

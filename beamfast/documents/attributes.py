@@ -18,7 +18,7 @@ from turbohtml import Element, Namespace
 from beamfast.documents.document import Document, count_root_tags
 from beamfast.documents.fragment import MAX_ATTRIBUTES, text_of
 from beamfast.documents.ladder import Writing
-from beamfast.documents.plan import Plan, parent_of, path_of
+from beamfast.documents.plan import Plan, parent_of
 from beamfast.documents.spans import start_of
 from beamfast.errors import EditRefused
 
@@ -144,7 +144,7 @@ def _nothing(document: Document, target: Element) -> Plan:
     start = len(document.codec.bom)
     return Plan(
         parent=parent_of(target),
-        position=path_of(target),
+        first=target,
         removed=(target,),
         ranges=[(start, start)],
         writings=[Writing("splice", "")],

@@ -1,30 +1,51 @@
 """
 What may happen to a document, and the journal entry that records it.
 
-Four kinds: an edit of one element, the whole file replaced, bytes appended, the
-file removed. Each turns one snapshot into the next; storing and publishing is
-the business of :mod:`beamfast.commit`.
+Five kinds: an edit of elements, several such edits in one, the whole file replaced,
+bytes appended, the file removed. Each turns one snapshot into the next; storing and
+publishing is the business of :mod:`beamfast.commit`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from beamfast.documents.document import Document
-from beamfast.documents.edit import Edit, Kind, Operation, apply
-from beamfast.documents.selection import read_selection
+from beamfast.documents.edit import Edit, Kind, Operation
+from beamfast.documents.selection import Selection, read_selection
 from beamfast.documents.selector import Selector
-from beamfast.entry import Entry, Splice, Version
-from beamfast.errors import DocumentNotFound, TooLarge
+from beamfast.documents.several import apply_matching
+from beamfast.entry import Entry, Splice, Version, spliced
+from beamfast.errors import (
+    DocumentError,
+    DocumentNotFound,
+    PreconditionFailed,
+    TooLarge,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class ElementEdit:
-    """Edit one element; ``method`` is the HTTP method that viewers are told."""
+    """
+    Edit the elements that an operation means.
+
+    Attributes:
+        operation: what to do.
+        method: the HTTP method that viewers are told.
+    """
 
     operation: Operation
     method: str
+
+    @property
+    def items(self) -> tuple[PatchItem, ...]:
+        """The operation, as the one item of a patch."""
+        return (PatchItem(self.operation),)
+
+    def told_as(self, item: PatchItem) -> str:
+        """Return the method that viewers are told."""
+        return self.method
 
     @property
     def size(self) -> int:
@@ -64,7 +85,31 @@ class Removal:
     size: int = 0
 
 
-Change = ElementEdit | Replacement | Appending | Removal
+@dataclass(frozen=True, slots=True)
+class PatchItem:
+    """One operation of a patch; ``tag`` is the validator that must hold, if any."""
+
+    operation: Operation
+    tag: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """Several operations, all or none; later ones see what earlier ones did."""
+
+    items: tuple[PatchItem, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes that this change holds while it waits."""
+        return sum(len(item.operation.content) for item in self.items)
+
+    def told_as(self, item: PatchItem) -> str:
+        """Return the method that viewers are told of an item."""
+        return item.operation.kind.told_as
+
+
+Change = ElementEdit | Patch | Replacement | Appending | Removal
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +142,9 @@ class Outcome:
         event: the bytes of ``entry``, which ``version`` was computed from.
         edit: for an element, what the answer is made of.
         is_new: there was no such file before.
+        item: number of the operation, in a patch.
+        earlier: what the same change did before, each a version of its own that
+            nobody gets to see.
     """
 
     document: Document | None
@@ -105,6 +153,18 @@ class Outcome:
     event: bytes
     edit: Edit | None = None
     is_new: bool = False
+    item: int = 0
+    earlier: tuple[Outcome, ...] = ()
+
+    @property
+    def is_logged(self) -> bool:
+        """False when nothing matched and nothing had to be done."""
+        return bool(self.event)
+
+    @property
+    def steps(self) -> tuple[Outcome, ...]:
+        """Everything that the change did, in order."""
+        return *self.earlier, self
 
 
 def carry_out(
@@ -131,8 +191,8 @@ def carry_out(
     Raises:
         DocumentError: the change cannot be done; nothing has happened.
     """
-    if isinstance(change, ElementEdit):
-        return _edit_element(change, document, base, origin, edit_limit, filters)
+    if isinstance(change, ElementEdit | Patch):
+        return _edit_elements(change, document, base, origin, edit_limit, filters)
     before = None if document is None else document.source
     length = len(before or b"")
     if isinstance(change, Removal):
@@ -146,8 +206,8 @@ def carry_out(
     return _whole(after, "append", base, origin, Splice(length, 0, change.data), before)
 
 
-def _edit_element(
-    change: ElementEdit,
+def _edit_elements(
+    change: ElementEdit | Patch,
     document: Document | None,
     base: Version,
     origin: Origin,
@@ -156,28 +216,72 @@ def _edit_element(
 ) -> Outcome:
     if document is None:
         raise DocumentNotFound("File not found")
-    if len(document.source) > edit_limit:
+    if document.size > edit_limit:
         raise TooLarge("The document is too large to be edited by selector")
-    edit = apply(document, change.operation, filters=filters)
-    entry = Entry(
-        method=change.method,
+    made: list[tuple[int, str, Edit]] = []
+    present = document
+    for number, item in enumerate(change.items):
+        edits = _operate(change, number, item, present, base, filters)
+        made += [(number, change.told_as(item), edit) for edit in edits]
+        if edits:
+            present = edits[-1].document(base)
+    if not made:
+        method = change.told_as(change.items[0])
+        return Outcome(document, base, Entry(method=method, url=origin.url), b"")
+    outcomes: list[Outcome] = []
+    version, length = base, document.size
+    for left, (number, method, edit) in zip(
+        reversed(range(len(made))), made, strict=True
+    ):
+        entry = _entry_of(edit, method, origin, length, left)
+        event = entry.event()
+        version, length = version.next(event), len(edit.source)
+        step = Outcome(edit.document(version), version, entry, event, edit, item=number)
+        outcomes.append(step)
+    return replace(outcomes[-1], earlier=tuple(outcomes[:-1]))
+
+
+def _operate(
+    change: ElementEdit | Patch,
+    number: int,
+    item: PatchItem,
+    document: Document,
+    base: Version,
+    filters: Iterable[Selector],
+) -> tuple[Edit, ...]:
+    """Carry out one operation; what is wrong with it says which one it was."""
+    try:
+        if item.tag is not None and item.tag != str(base):
+            selection = _selection(document, item.operation)
+            if selection is None or selection.tag != item.tag:
+                raise PreconditionFailed("The selected part has changed")
+        return apply_matching(document, item.operation, filters=filters)
+    except DocumentError as error:
+        if isinstance(change, Patch):
+            error.args = (f"Item {number + 1}: {error}",)
+        raise
+
+
+def _entry_of(
+    edit: Edit, method: str, origin: Origin, length: int, remaining: int
+) -> Entry:
+    return Entry(
+        method=method,
         url=origin.url,
-        selector=change.operation.selector.text,
+        selector=edit.selector,
         content=edit.content,
         wrapper=edit.wrapper,
         attributes=edit.attributes,
         position=edit.position,
         count=edit.count,
         splices=edit.splices,
-        length_before=len(document.source),
+        length_before=length,
         length_after=len(edit.source),
         user=origin.user,
         operation_id=origin.operation_id,
         time=origin.time,
+        remaining=remaining,
     )
-    event = entry.event()
-    version = base.next(event)
-    return Outcome(edit.document(version), version, entry, event, edit)
 
 
 def _whole(
@@ -225,12 +329,7 @@ def redo(entry: Entry, source: bytes | None) -> bytes | None:
     before = source or b""
     if len(before) != entry.length_before:
         raise ValueError(f"{len(before)} bytes instead of {entry.length_before}")
-    pieces: list[bytes] = []
-    done = 0
-    for splice in entry.splices:
-        pieces += (before[done : splice.offset], splice.inserted)
-        done = splice.offset + splice.removed
-    after = b"".join([*pieces, before[done:]])
+    after = spliced(before, entry.splices)
     if len(after) != entry.length_after:
         raise ValueError(f"{len(after)} bytes instead of {entry.length_after}")
     return after
@@ -255,12 +354,15 @@ def validators(
         return [None]
     tags: list[str | None] = [str(base)]
     if isinstance(change, ElementEdit) and document.size <= edit_limit:
-        operation = change.operation
-        selection = read_selection(
-            document, operation.selector, template_scope=operation.template_scope
-        )
+        selection = _selection(document, change.operation)
         tags.append(selection.tag if selection else None)
     return tags
+
+
+def _selection(document: Document, operation: Operation) -> Selection | None:
+    return read_selection(
+        document, operation.selector, template_scope=operation.template_scope
+    )
 
 
 def operation_for(method: str) -> Kind:

@@ -5,18 +5,18 @@ An edit changes the bytes of the selected element and no others. It is applied t
 the tree as a DOM operation first; :mod:`beamfast.documents.ladder` then finds the
 bytes that a parser reads as exactly that tree, or refuses.
 
-Writes touch the first match only, as viewers do, who apply an edit with
-``querySelector``.
+Here an edit touches one element; :mod:`beamfast.documents.several` makes one edit of
+many.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from turbohtml import Element, Node
+from turbohtml import Element
 
 from beamfast.documents.attributes import (
     plan_add_class,
@@ -25,17 +25,17 @@ from beamfast.documents.attributes import (
     plan_set,
     plan_toggle_class,
 )
+from beamfast.documents.comparison import place_in
 from beamfast.documents.document import Document
 from beamfast.documents.filters import Watch
-from beamfast.documents.fragment import Told, tell_whole
+from beamfast.documents.fragment import Told
 from beamfast.documents.ladder import (
     Attempt,
     Level,
-    Rewrite,
-    is_frame,
-    moved_place,
+    Site,
 )
 from beamfast.documents.placement import (
+    is_raw_text,
     plan_after,
     plan_append,
     plan_before,
@@ -43,11 +43,12 @@ from beamfast.documents.placement import (
     plan_prepend,
     plan_text,
 )
-from beamfast.documents.plan import Plan, plan_delete, plan_replace
+from beamfast.documents.plan import Plan, index_of, plan_delete, plan_replace
 from beamfast.documents.selector import NO_MATCH, Selector
-from beamfast.documents.spans import doctype_text
 from beamfast.entry import Splice, Version
 from beamfast.errors import NoElementMatched
+
+Match = Literal["first", "all", "only", "none-ok"] | int
 
 
 class Kind(enum.Enum):
@@ -100,6 +101,10 @@ class Operation:
             replacing with nothing removes the element.
         template_scope: the selector also enters ``template`` elements.
         name: of the attribute, or the class token.
+        match: which of the matches: ``first``, ``all``, the ``only`` one there may
+            be, the first if any (``none-ok``), or its number, counted from one.
+        is_text: ``content`` is plain text, for whatever kind.
+        dedupe: children with the same id make way for what comes inside.
     """
 
     kind: Kind
@@ -107,6 +112,9 @@ class Operation:
     content: bytes = b""
     template_scope: bool = False
     name: str = ""
+    match: Match = "first"
+    is_text: bool = False
+    dedupe: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +123,13 @@ class Edit:
     An edit carried out and verified, not stored.
 
     Attributes:
+        selector: by which viewers find the element as their first match.
         level: how wide the rewrite had to be.
         splices: byte operations that lead from the old file to ``source``.
         source: the new file.
-        content: what viewers get, balanced: what the element was replaced with,
+        told: what viewers get, balanced: what the element was replaced with,
             what was appended to it, the element that was removed; in all other
             cases the element as it is now, with what was put beside it.
-        wrapper: element that carries ``content`` in a StreamItem.
-        attributes: of the new ``html``, ``head`` or ``body``, when one was replaced.
         position: child indexes of the first new node, in the new tree; of the
             first element that went, in the old one.
         count: how many nodes of the new tree, from ``position`` on, are new. Text
@@ -132,17 +139,31 @@ class Edit:
         matched: the filters that concern this edit.
     """
 
+    selector: str
     level: Level
     splices: tuple[Splice, ...]
     source: bytes
-    content: str
-    wrapper: str
-    attributes: dict[str, str] | None
+    told: Told
     position: tuple[int, ...]
     count: int
     result: bytes
     matched: frozenset[Selector]
     _document: Document
+
+    @property
+    def content(self) -> str:
+        """HTML that viewers get."""
+        return self.told.content
+
+    @property
+    def wrapper(self) -> str:
+        """Element that carries the content in a StreamItem."""
+        return self.told.wrapper
+
+    @property
+    def attributes(self) -> dict[str, str] | None:
+        """Attributes of the new ``html``, ``head`` or ``body``, if that changed."""
+        return self.told.attributes
 
     def document(self, version: Version) -> Document:
         """Return the new snapshot, with the tree that was verified."""
@@ -153,7 +174,7 @@ def apply(
     document: Document, operation: Operation, *, filters: Iterable[Selector] = ()
 ) -> Edit:
     """
-    Carry out ``operation``; ``document`` itself does not change.
+    Carry out ``operation`` on the first match; ``document`` itself does not change.
 
     Its tree is used up, though, and parsed again when next needed.
 
@@ -173,35 +194,60 @@ def apply(
     )
     if not targets:
         raise NoElementMatched(NO_MATCH)
-    plan = _plan(document, targets[0], operation)
+    return apply_to(
+        document, targets[0], operation, operation.selector.text, filters=filters
+    )
+
+
+def apply_to(
+    document: Document,
+    target: Element,
+    operation: Operation,
+    selector: str,
+    *,
+    filters: Iterable[Selector] = (),
+) -> Edit:
+    """
+    Carry out ``operation`` on ``target``.
+
+    Args:
+        document: the present snapshot.
+        target: an element of its tree.
+        operation: what to do.
+        selector: by which viewers find the target as their first match.
+        filters: as for :func:`apply`, which also says what is raised.
+    """
+    plan = plan_for(document, target, operation)
     watched = Watch(operation.selector.normalized, filters)
     watched.look(plan.parent, plan.removed)
+    site = Site(list(plan.ranges), plan.writings)
+    wanted_at = plan.position(index_of)
     # From here on the tree is the expected one, and no longer the document's.
     expected = document.take_tree()
     count = plan.perform()
-    attempt = Attempt(document, expected, plan.position, plan.root_tags)
-    rewrite = attempt.climb(plan.ranges, plan.writings)
-    told = Told(plan.content, plan.wrapper, plan.attributes)
-    if plan.whole is not None:
-        told = tell_whole(plan.whole, doctype_text(document.text.text))
-    position, result = plan.position, rewrite.result
+    attempt = Attempt(document, expected, wanted_at, plan.root_tags)
+    rewrite = attempt.climb([site])
+    told = plan.told(document)
+    position, (result,) = wanted_at, rewrite.results
     if watched.waiting or not rewrite.is_exact or operation.kind.concerns_tag:
-        place = _place(rewrite, expected, plan.position, count)
+        place = place_in(
+            *(rewrite.document.html, expected, wanted_at, count),
+            is_exact=rewrite.is_exact,
+        )
         watched.look(place.parent, place.nodes)
         count = place.count
         # What was there before is found in the old tree, where it was.
-        position = plan.position if plan.removed else place.position
+        position = wanted_at if plan.removed else place.position
         if operation.kind.concerns_tag:
             (element,) = place.nodes
             assert isinstance(element, Element)
             result = rewrite.document.element_bytes(element)
     return Edit(
+        selector=selector,
         level=rewrite.level,
         splices=rewrite.splices,
         source=rewrite.document.source,
-        content=told.content,
-        wrapper=told.wrapper,
-        attributes=told.attributes,
+        told=told,
         position=position,
         count=count,
         result=result,
@@ -228,41 +274,15 @@ _TAG_PLANS: Final = {
 }
 
 
-def _plan(document: Document, target: Element, operation: Operation) -> Plan:
-    kind = operation.kind
+def plan_for(document: Document, target: Element, operation: Operation) -> Plan:
+    """Return the plan of ``operation``; :func:`apply` says what is raised."""
+    kind, content = operation.kind, operation.content
     if kind is Kind.SET_ATTRIBUTE:
         return plan_set(document, target, operation.name, operation.content)
     if kind in _TAG_PLANS:
         return _TAG_PLANS[kind](document, target, operation.name)
-    return _CONTENT_PLANS[kind](document, target, operation.content)
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where new nodes are in the new tree."""
-
-    parent: Node
-    position: tuple[int, ...]
-    count: int
-
-    @property
-    def nodes(self) -> Sequence[Node]:
-        first = self.position[-1]
-        return self.parent.children[first : first + self.count]
-
-
-def _place(
-    rewrite: Rewrite, expected: Node, position: tuple[int, ...], count: int
-) -> _Place:
-    """Follow ``position``, which is true of the expected tree, into the new one."""
-    read: Node = rewrite.document.html
-    wanted = expected
-    path: list[int] = []
-    for index in position[:-1]:
-        moves = not rewrite.is_exact and is_frame(wanted)
-        path.append(moved_place(read, wanted, index, 1)[0] if moves else index)
-        read, wanted = read[path[-1]], wanted[index]
-    first = position[-1]
-    if not rewrite.is_exact and is_frame(wanted):
-        first, count = moved_place(read, wanted, first, count)
-    return _Place(read, (*path, first), count)
+    if operation.is_text and kind is not Kind.TEXT:
+        is_inside = kind in (Kind.PREPEND, Kind.APPEND, Kind.INNER)
+        if not (is_inside and is_raw_text(target)):
+            content = content.replace(b"&", b"&amp;").replace(b"<", b"&lt;")
+    return _CONTENT_PLANS[kind](document, target, content)

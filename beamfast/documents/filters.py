@@ -10,6 +10,7 @@ never the whole document, so many filters on a large document cost little.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 
 from turbohtml import Element, Node
 
@@ -56,6 +57,8 @@ def matching_filters(
     entry: Entry,
     before: Document | None,
     after: Document | None,
+    *,
+    others: Sequence[Entry] = (),
 ) -> frozenset[Selector]:
     """
     Return the filters that a recorded edit concerns.
@@ -69,6 +72,9 @@ def matching_filters(
         before: the document that the edit was made on; None when it is not at hand,
             and then every filter is returned: better an item too many than a gap.
         after: the document that it led to; as ``before``.
+        others: the further entries of the same change (``Entry.remaining``). All of
+            them together concern what the smallest part of the tree concerns that
+            holds them all: a change that is one step is told whole or not at all.
 
     Raises:
         EditRefused: one of the two has no tree.
@@ -76,16 +82,31 @@ def matching_filters(
     wanted = tuple(filters)
     if not wanted or not entry.is_element_edit or before is None or after is None:
         return frozenset(wanted)
-    old, new = _walk(before, entry.position), _walk(after, entry.position)
+    position = entry.position
+    if others:
+        position = (*common_parent([position, *(one.position for one in others)]), 0)
+    old, new = _walk(before, position), _walk(after, position)
     if old is None or new is None:
         return frozenset(wanted)
     watch = Watch(Selector(entry.selector).normalized, wanted)
-    first = entry.position[-1]
+    if others:
+        watch.look(old, old.children)
+        watch.look(new, new.children)
+        return frozenset(watch.matched)
+    first = position[-1]
     # The entry says how many nodes are new; the rest follows from the two lengths.
     removed = len(old) - len(new) + entry.count
     watch.look(old, _children(old, first, removed))
     watch.look(new, _children(new, first, entry.count))
     return frozenset(watch.matched)
+
+
+def common_parent(positions: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    """Return the path of the nearest node that holds all ``positions``."""
+    shared = zip(*(position[:-1] for position in positions), strict=False)
+    return tuple(
+        level[0] for level in takewhile(lambda level: len(set(level)) == 1, shared)
+    )
 
 
 def _walk(document: Document, position: Sequence[int]) -> Node | None:

@@ -10,7 +10,7 @@ viewers get the element anew, with what was put beside it.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -32,7 +32,6 @@ from beamfast.documents.plan import (
     join_around,
     outer_ranges,
     parent_of,
-    path_of,
     writings_of,
 )
 from beamfast.documents.spans import (
@@ -65,14 +64,15 @@ def plan_append(document: Document, target: Element, content: bytes) -> Plan:
     inside = _Inside.of(document, target)
     parent = inside.parent
     fragment = fragment_in(content, parent)
-    last = parent[len(parent) - 1] if len(parent) else None
     return Plan(
         parent=parent,
-        position=(*path_of(parent), len(parent)),
+        first=len(parent),
         removed=(),
-        ranges=inside.places([(end, end) for end in inside.ends]),
-        writings=inside.writings(fragment.balanced, writings_of(fragment, last)),
-        perform=lambda: inside.add(last, fragment.nodes, None),
+        ranges=inside.places((end, end) for end in inside.ends()),
+        writings=inside.writings(
+            fragment.balanced, writings_of(fragment, _last_of(parent))
+        ),
+        perform=lambda: inside.add(_last_of(parent), fragment.nodes, None),
         content=fragment.content,
         wrapper=fragment.wrapper,
         root_tags=fragment.root_tags,
@@ -90,14 +90,13 @@ def plan_prepend(document: Document, target: Element, content: bytes) -> Plan:
     inside = _Inside.of(document, target)
     parent = inside.parent
     fragment = fragment_in(content, parent)
-    first = parent[0] if len(parent) else None
     return Plan(
         parent=parent,
-        position=(*path_of(parent), 0),
+        first=0,
         removed=(),
-        ranges=inside.places([(start, start) for start in inside.starts]),
+        ranges=inside.places((start, start) for start in inside.starts),
         writings=inside.writings(fragment.balanced, _first(target, fragment)),
-        perform=lambda: inside.add(None, fragment.nodes, first),
+        perform=lambda: inside.add(None, fragment.nodes, _first_of(parent)),
         root_tags=fragment.root_tags,
         whole=target,
     )
@@ -136,8 +135,7 @@ def plan_text(document: Document, target: Element, content: bytes) -> Plan:
     inside = _Inside.of(document, target)
     text = text_of(content)
     data = _NEWLINE.sub("\n", text)
-    is_raw = target.tag in _RAW_TEXT and target.namespace is Namespace.HTML
-    written = text if is_raw else text.translate(_ESCAPES)
+    written = text if is_raw_text(target) else text.translate(_ESCAPES)
     writings = inside.writings(written, _at_start(target, [Writing("splice", written)]))
     return inside.exchange([Text(data)] if data else [], writings, 0)
 
@@ -156,24 +154,22 @@ def plan_before(document: Document, target: Element, content: bytes) -> Plan:
     previous = target.previous_sibling
 
     def perform() -> int:
+        told = fragment.balanced + target.serialize()
+        plan.tell(tell(told, (*fragment.nodes, target), parent))
         if fragment.nodes:
             target.insert_before(*fragment.nodes)
         return join_around(previous, fragment.nodes, target)
 
-    told = tell(
-        fragment.balanced + target.serialize(), (*fragment.nodes, target), parent
-    )
-    return Plan(
+    plan = Plan(
         parent=parent,
-        position=path_of(target),
+        first=target,
         removed=(),
-        ranges=list(dict.fromkeys((a, a) for a, _ in outer_ranges(document, target))),
+        ranges=((start, start) for start, _ in outer_ranges(document, target)),
         writings=writings_of(fragment, previous),
         perform=perform,
-        content=told.content,
-        wrapper=told.wrapper,
         root_tags=fragment.root_tags,
     )
+    return plan
 
 
 def plan_after(document: Document, target: Element, content: bytes) -> Plan:
@@ -190,25 +186,28 @@ def plan_after(document: Document, target: Element, content: bytes) -> Plan:
     following = target.next_sibling
 
     def perform() -> int:
+        told = target.serialize() + fragment.balanced
+        plan.tell(tell(told, (target, *fragment.nodes), parent))
         if fragment.nodes:
             target.insert_after(*fragment.nodes)
         return join_around(target, fragment.nodes, following)
 
-    told = tell(
-        target.serialize() + fragment.balanced, (target, *fragment.nodes), parent
-    )
-    path = path_of(target)
-    return Plan(
+    plan = Plan(
         parent=parent,
-        position=(*path[:-1], path[-1] + 1),
+        first=target,
         removed=(),
-        ranges=[(end, end) for _, end in outer_ranges(document, target)],
+        ranges=((end, end) for _, end in outer_ranges(document, target)),
         writings=writings_of(fragment, target),
         perform=perform,
-        content=told.content,
-        wrapper=told.wrapper,
         root_tags=fragment.root_tags,
+        is_behind=True,
     )
+    return plan
+
+
+def is_raw_text(element: Element) -> bool:
+    """Tell whether the text of ``element`` is written as it is, without escapes."""
+    return element.tag in _RAW_TEXT and element.namespace is Namespace.HTML
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,14 +220,12 @@ class _Inside:
         target: the element.
         parent: node that its children have: itself, or the content of a template.
         starts: byte offset where the content begins; none when it has no place.
-        ends: byte offsets where it may end, the likeliest first.
     """
 
     document: Document
     target: Element
     parent: Element | DocumentFragment
     starts: list[int]
-    ends: list[int]
 
     @classmethod
     def of(cls, document: Document, target: Element) -> _Inside:
@@ -242,13 +239,16 @@ class _Inside:
         text = document.text
         start = content_start(target, text.text)
         if start is None or start_of(target, text.text) is None:
-            return cls(document, target, parent, [], [])
-        first = text.byte_offset(start)
-        ends = islice(content_ends_of(target, text.text), MAX_ENDS)
-        found = [text.byte_offset(end) for end in ends]
-        return cls(document, target, parent, [first], found)
+            return cls(document, target, parent, [])
+        return cls(document, target, parent, [text.byte_offset(start)])
 
-    def places(self, wanted: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    def ends(self) -> Iterator[int]:
+        """Yield the byte offsets where the content may end, the likeliest first."""
+        text = self.document.text
+        for end in islice(content_ends_of(self.target, text.text), MAX_ENDS):
+            yield text.byte_offset(end)
+
+    def places(self, wanted: Iterable[tuple[int, int]]) -> Iterable[tuple[int, int]]:
         """Return ``wanted``, or the place of the stray end tag that is all there is."""
         return wanted if self.starts else outer_ranges(self.document, self.target)
 
@@ -277,9 +277,9 @@ class _Inside:
         old = self.parent.children
         return Plan(
             parent=self.parent,
-            position=(*path_of(self.parent), 0),
+            first=0,
             removed=tuple(node for node in old if isinstance(node, Element)),
-            ranges=self.places([(self.starts[0], end) for end in self.ends]),
+            ranges=self.places((self.starts[0], end) for end in self.ends()),
             writings=writings,
             perform=self._exchanger(old, nodes),
             root_tags=root_tags,
@@ -295,6 +295,14 @@ class _Inside:
             return self.add(None, nodes, None)
 
         return perform
+
+
+def _first_of(parent: Node) -> Node | None:
+    return parent[0] if len(parent) else None
+
+
+def _last_of(parent: Node) -> Node | None:
+    return parent[len(parent) - 1] if len(parent) else None
 
 
 def _first(target: Element, fragment: Fragment) -> list[Writing]:

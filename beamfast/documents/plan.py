@@ -9,18 +9,20 @@ that take an element away; :mod:`beamfast.documents.placement` leaves it there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from turbohtml import Element, Node, Text
+from turbohtml import Element, Node, Range, Text
 
 from beamfast.documents.document import Document
 from beamfast.documents.fragment import (
     Fragment,
+    Told,
     fragment_for,
     fragment_in,
     is_structural,
+    tell_whole,
     wrapper_for,
 )
 from beamfast.documents.ladder import MAX_ENDS, Writing
@@ -41,19 +43,21 @@ class Plan:
 
     Attributes:
         parent: node whose children change.
-        position: child indexes of the changed place, as in an ``Edit``.
+        first: number of the first child that changes, or that child itself.
         removed: nodes that go.
-        ranges: candidate byte ranges of what is replaced.
+        ranges: candidate byte ranges of what is replaced; to be read before
+            ``perform``.
         writings: what may stand there, narrowest first.
         perform: applies the operation to the tree; returns how many nodes are new.
         content: what viewers get, as in an ``Edit``; with its two companions.
         whole: viewers get this element instead, as it is after ``perform``.
+        is_behind: the change comes directly behind ``first``.
     """
 
     parent: Node
-    position: tuple[int, ...]
+    first: Node | int
     removed: tuple[Element, ...]
-    ranges: list[tuple[int, int]]
+    ranges: Iterable[tuple[int, int]]
     writings: list[Writing]
     perform: Callable[[], int]
     content: str = ""
@@ -61,6 +65,32 @@ class Plan:
     attributes: dict[str, str] | None = None
     root_tags: int = 0
     whole: Element | None = None
+    is_behind: bool = False
+
+    def tell(self, told: Told) -> None:
+        """Say what viewers get, once that is known."""
+        self.content, self.wrapper, self.attributes = told
+
+    def told(self, document: Document) -> Told:
+        """
+        Return what viewers get, after ``perform``.
+
+        Raises:
+            EditRefused: no text has the element as it is now.
+        """
+        if self.whole is not None:
+            return tell_whole(self.whole, doctype_text(document.text.text))
+        return Told(self.content, self.wrapper, self.attributes)
+
+    def position(self, index: Callable[[Node], int]) -> tuple[int, ...]:
+        """
+        Return the child indexes of the changed place, as in an ``Edit``.
+
+        Args:
+            index: returns the number of a node among the children of its parent.
+        """
+        first = self.first if isinstance(self.first, int) else index(self.first)
+        return *path_of(self.parent, index), first + self.is_behind
 
 
 def plan_replace(document: Document, target: Element, content: bytes) -> Plan:
@@ -82,7 +112,7 @@ def plan_replace(document: Document, target: Element, content: bytes) -> Plan:
         fragment = fragment_in(content, parent)
     return Plan(
         parent=parent,
-        position=path_of(target),
+        first=target,
         removed=(target,),
         ranges=outer_ranges(document, target),
         writings=writings_of(fragment, target.previous_sibling),
@@ -113,7 +143,7 @@ def _removal(document: Document, target: Element) -> Plan:
         raise EditConflict(f"The {target.tag} element cannot be removed")
     return Plan(
         parent=parent_of(target),
-        position=path_of(target),
+        first=target,
         removed=(target,),
         ranges=outer_ranges(document, target),
         writings=[Writing("splice", ""), *_closed("", target.previous_sibling)],
@@ -136,16 +166,18 @@ def _closed(content: str, before: Node | None) -> list[Writing]:
     return [Writing("closed", content, tags)] if tags else []
 
 
-def outer_ranges(document: Document, target: Element) -> list[tuple[int, int]]:
-    """Return the byte ranges that ``target`` may take up, the likeliest first."""
+def outer_ranges(document: Document, target: Element) -> Iterator[tuple[int, int]]:
+    """Yield the byte ranges that ``target`` may take up, the likeliest first."""
     text = document.text
     start = start_of(target, text.text)
     if start is None:
         span = stray_tag_span(target, text.text)
-        return [(text.byte_offset(span[0]), text.byte_offset(span[1]))] if span else []
+        if span:
+            yield text.byte_offset(span[0]), text.byte_offset(span[1])
+        return
     first = text.byte_offset(start)
-    ends = islice(ends_of(target, text.text), MAX_ENDS)
-    return [(first, text.byte_offset(end)) for end in ends]
+    for end in islice(ends_of(target, text.text), MAX_ENDS):
+        yield first, text.byte_offset(end)
 
 
 def parent_of(element: Element) -> Node:
@@ -155,11 +187,40 @@ def parent_of(element: Element) -> Node:
     return parent
 
 
-def path_of(node: Node) -> tuple[int, ...]:
+def index_of(node: Node) -> int:
+    """Return the number of ``node`` among the children of its parent."""
+    parent = node.parent
+    assert parent is not None
+    # The one way of turbohtml to count without an object for each child.
+    place = Range(parent)
+    place.select_node(node)
+    return place.start_offset
+
+
+class Indexes:
+    """
+    Child indexes of many nodes in one tree, which must not change meanwhile.
+
+    Counting for each of them would take quadratic time in a long list.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Node, dict[Node, int]] = {}
+
+    def __call__(self, node: Node) -> int:
+        """Return the number of ``node`` among the children of its parent."""
+        parent = node.parent
+        assert parent is not None
+        if parent not in self._known:
+            self._known[parent] = {one: at for at, one in enumerate(parent.children)}
+        return self._known[parent][node]
+
+
+def path_of(node: Node, index: Callable[[Node], int] = index_of) -> tuple[int, ...]:
     """Return the child indexes that lead from the document to ``node``."""
     path = []
     while (parent := node.parent) is not None:
-        path.append(parent.children.index(node))
+        path.append(index(node))
         node = parent
     return tuple(reversed(path))
 

@@ -3,7 +3,8 @@ What a request asks to be done to the element that its ``Range`` selects.
 
 The method alone means replace, append or delete. ``Beam-Position`` says where the
 content goes instead, in the words of ``insertAdjacentHTML`` and of the setters of
-the DOM; ``Beam-Attribute`` and ``Beam-Class`` say that an attribute is meant.
+the DOM; ``Beam-Attribute`` and ``Beam-Class`` say that an attribute is meant, and
+``Beam-Match`` which of the matches.
 Whatever is not understood is refused: a write must never do something else than
 its writer meant. Nor may it do more than its method: authorization rules know
 methods, so POST only ever adds, inside the element.
@@ -16,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from beamfast.documents.change import operation_for
-from beamfast.documents.edit import Kind, Operation
+from beamfast.documents.edit import Kind, Match, Operation
 from beamfast.documents.selector import Selector
 from beamfast.errors import DocumentError
 
@@ -37,6 +38,7 @@ _CLASS_VERBS: Final = {
 }
 # Header fields are visible ASCII; of that, what HTML allows (HTML, 13.1.2.3).
 _ATTRIBUTE: Final = re.compile(r"[!#-&(-.0-;?-~]+")
+_NUMBER: Final = re.compile(r"[1-9][0-9]{0,6}")
 _TOKEN: Final = re.compile(r"[!-~]+")
 
 
@@ -55,7 +57,8 @@ def requested(
         method: ``PUT``, ``POST`` or ``DELETE``.
         selector: of the element.
         content: body of the request.
-        get_all: returns the values of all header fields of a name.
+        get_all: returns the values of all header fields of a name. A body of type
+            ``text/plain`` is text, any other is markup.
         template_scope: the selector also enters ``template`` elements.
 
     Raises:
@@ -74,7 +77,37 @@ def requested(
         kind, name = _kind_of_attribute(method, attribute), attribute
     elif classes is not None:
         kind, name = _kind_of_class(method, classes, content)
-    return Operation(kind, selector, content, template_scope, name)
+    dedupe = _only("Beam-Dedupe", get_all)
+    if dedupe is not None and (
+        dedupe.lower() != "id"
+        or method != "PUT"
+        or kind not in (Kind.PREPEND, Kind.APPEND)
+    ):
+        # What it does away with is more than POST may do.
+        raise _bad("Beam-Dedupe is id, for PUT inside the element")
+    return Operation(
+        kind,
+        selector,
+        content,
+        template_scope,
+        name,
+        match=_match(_only("Beam-Match", get_all)),
+        is_text=_is_plain_text(get_all("content-type")),
+        dedupe=dedupe is not None,
+    )
+
+
+def _match(value: str | None) -> Match:
+    match (value or "first").lower():
+        case "first" | "all" | "only" | "none-ok" as word:
+            return word
+        case number if _NUMBER.fullmatch(number):
+            return int(number)
+    raise _bad("Beam-Match is first, all, only, none-ok or a number from 1")
+
+
+def _is_plain_text(types: Sequence[str]) -> bool:
+    return bool(types) and types[0].partition(";")[0].strip().lower() == "text/plain"
 
 
 def _kind_at(method: str, position: str) -> Kind:
@@ -93,7 +126,7 @@ def _kind_at(method: str, position: str) -> Kind:
 def _kind_of_attribute(method: str, name: str) -> Kind:
     if method == "POST":
         raise _bad("Beam-Attribute is for PUT and DELETE")
-    if not _ATTRIBUTE.fullmatch(name):
+    if not is_attribute_name(name):
         raise _bad("Beam-Attribute is no name of an attribute")
     return Kind.SET_ATTRIBUTE if method == "PUT" else Kind.REMOVE_ATTRIBUTE
 
@@ -101,11 +134,31 @@ def _kind_of_attribute(method: str, name: str) -> Kind:
 def _kind_of_class(method: str, value: str, content: bytes) -> tuple[Kind, str]:
     if method != "PUT" or content:
         raise _bad("Beam-Class is for PUT without a body")
-    verb, _, token = value.partition(" ")
+    return class_change(value)
+
+
+def enters_templates(get_all: Callable[[str], Sequence[str]]) -> bool:
+    """Tell whether the selector also means the content of ``template`` elements."""
+    return any(value.strip().lower() == "template" for value in get_all("beam-scope"))
+
+
+def class_change(value: str) -> tuple[Kind, str]:
+    """
+    Read ``add``, ``remove`` or ``toggle``, and a class.
+
+    Raises:
+        DocumentError: (``bad-operation``) it is something else.
+    """
+    verb, _, token = value.strip().partition(" ")
     token = token.strip()
     if verb.lower() not in _CLASS_VERBS or not _TOKEN.fullmatch(token):
-        raise _bad("Beam-Class is add, remove or toggle, and one class")
+        raise _bad("A change of classes is add, remove or toggle, and one class")
     return _CLASS_VERBS[verb.lower()], token
+
+
+def is_attribute_name(name: str) -> bool:
+    """Tell whether ``name`` may be set by its name alone."""
+    return _ATTRIBUTE.fullmatch(name) is not None
 
 
 def _only(name: str, get_all: Callable[[str], Sequence[str]]) -> str | None:

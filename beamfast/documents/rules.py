@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from beamfast.documents.document import Document
@@ -52,12 +52,14 @@ class Question:
         path: canonical.
         selector: of the request, or None for the whole document.
         document: at ``path``, to compare selectors by what they match; or None.
+        template_scope: the selector also enters ``template`` elements.
     """
 
     method: str
     path: str
     selector: Selector | None = None
     document: Document | None = None
+    template_scope: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,11 +137,13 @@ class Rule:
         if question.document is None or not question.document.size:
             return text == question.selector.text
         try:
-            allowed = set(question.document.select(Selector.parse(text)))
-            wanted = question.document.select(question.selector)
+            allowed, wanted = (
+                question.document.select(one, template_scope=question.template_scope)
+                for one in (Selector.parse(text), question.selector)
+            )
         except (SelectorError, DocumentError):
             return text == question.selector.text
-        return all(element in allowed for element in wanted)
+        return set(allowed).issuperset(wanted)
 
 
 def _is_segment(expected: str, name: str, caller: Caller) -> bool:
@@ -196,10 +200,7 @@ class Rules:
             for method in METHODS
             if (method != "HEAD" or self._names_head)
             and (method != "PATCH" or self._names("PATCH"))
-            and self.allow(
-                caller,
-                Question(method, question.path, question.selector, question.document),
-            )
+            and self.allow(caller, replace(question, method=method))
         ]
 
     def _names(self, method: str) -> bool:

@@ -21,10 +21,12 @@ class Selection:
     All matches of one selector.
 
     Attributes:
-        content: in document order, as they stand in the file, one per line.
+        elements: in document order, as they stand in the file.
+        content: the same, one per line.
         tag: opaque tag of ``content``, without quotes.
     """
 
+    elements: tuple[bytes, ...]
     content: bytes
     tag: str
 
@@ -41,7 +43,7 @@ def read_selection(
     elements = document.select(selector, template_scope=template_scope)
     if not elements:
         return None
-    content = b"\n".join(document.element_bytes(one).rstrip() for one in elements)
-    return Selection(
-        content, f"f-{hashlib.blake2b(content, digest_size=8).hexdigest()}"
-    )
+    found = tuple(document.element_bytes(one).rstrip() for one in elements)
+    content = b"\n".join(found)
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
+    return Selection(found, content, f"f-{digest}")

@@ -89,7 +89,8 @@ def append(
         "UPDATE documents SET revision = ?, chain = ?, retained = ? WHERE id = ?",
         (version.revision, version.chain, retained, number),
     )
-    trim(connection, number, retention, kept)
+    # What comes in one step is read in one step, however much it is.
+    trim(connection, number, retention, min(kept, commit.base.revision))
     return version
 
 
@@ -168,15 +169,15 @@ def _trim_bodies(connection: sqlite3.Connection, number: int, size: int) -> None
 
 
 def trim(
-    connection: sqlite3.Connection, number: int, retention: Retention, body: int
+    connection: sqlite3.Connection, number: int, retention: Retention, upmost: int
 ) -> None:
-    """Remove the oldest events over a limit, but none after the stored body."""
+    """Remove the oldest events over a limit, but none after revision ``upmost``."""
     start, newest, retained = connection.execute(
         "SELECT start_revision, revision, retained FROM documents WHERE id = ?",
         (number,),
     ).fetchone()
     # The newest stays, so that other processes can see that there is one.
-    last = min(body, newest - 1)
+    last = min(upmost, newest - 1)
     upto = min(newest - retention.entries, last)
     if upto <= start and retained <= retention.size:
         return

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from beamfast.documents.credentials import Credential, read_credentials
 from beamfast.documents.page import Page
+from beamfast.documents.request import enters_templates
 from beamfast.documents.rules import Caller, Question, Rules
 from beamfast.documents.selector import Selector, range_selector
 from beamfast.errors import DocumentError
@@ -93,7 +94,10 @@ class Authorization(Plugin[Options]):
             # that a selector which cannot be read is no permission for the file.
             if selector is None and "range" in request.headers:
                 selector = Selector("*")
-        return Question(request.method, request.path, selector, document)
+        return Question(
+            *(request.method, request.path, selector, document),
+            template_scope=enters_templates(request.headers.get_all),
+        )
 
 
 def _sorted(methods: str) -> str:

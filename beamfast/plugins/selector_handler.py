@@ -1,20 +1,22 @@
 """
 Elements by ``Range: selector=...``: GET returns them, PUT, POST and DELETE edit.
 
-An edit is handed to the committer, which answers when it is durable and every
-viewer has been sent it.
+PATCH does several such edits at once. An edit is handed to the committer, which
+answers when it is durable and every viewer has been sent it.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
-from beamfast.documents.change import ElementEdit
+from beamfast.documents.change import Change, ElementEdit, Outcome, Patch
 from beamfast.documents.document import Document
-from beamfast.documents.edit import Kind
-from beamfast.documents.request import requested
+from beamfast.documents.edit import Kind, Operation
+from beamfast.documents.patch import MEDIA_TYPE, read_patch
+from beamfast.documents.request import enters_templates, requested
 from beamfast.documents.selection import Selection, read_selection
 from beamfast.documents.selector import NO_MATCH, Selector, range_selector
 from beamfast.documents.store import Location
@@ -32,6 +34,7 @@ from beamfast.protocol.conditional import Conditions
 
 ALLOW: Final = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
 METHODS: Final = frozenset(ALLOW.split(", "))
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True)
@@ -42,10 +45,13 @@ class Options:
     Attributes:
         body_limit: bytes of a fragment; above it 413.
         invalid_selector_status: for empty and invalid selectors, 404 or 400.
+        require_match: an edit has to name the tag that it was made against, in
+            ``If-Match``; without one it is answered with 428.
     """
 
     body_limit: int = 2**20
     invalid_selector_status: int = 404
+    require_match: bool = False
 
 
 class SelectorHandler(Plugin[Options]):
@@ -59,7 +65,7 @@ class SelectorHandler(Plugin[Options]):
         """Answer from the snapshot in memory, or wait for the committer."""
         ranges = request.headers.get_all("range")
         if not ranges:
-            return None
+            return self._patch(request, context) if _is_patch(request) else None
         try:
             selector = range_selector(ranges)
         except SelectorError as error:
@@ -74,7 +80,12 @@ class SelectorHandler(Plugin[Options]):
             )
         if request.method == "OPTIONS":
             return Response(
-                200, headers=[("Allow", ALLOW), ("Accept-Ranges", "selector")]
+                200,
+                headers=[
+                    ("Allow", ALLOW),
+                    ("Accept-Ranges", "selector"),
+                    ("Accept-Patch", MEDIA_TYPE),
+                ],
             )
         location = context.store.resolve(request.path)
         if not context.committer.may_exist(location):
@@ -116,35 +127,93 @@ class SelectorHandler(Plugin[Options]):
                 ) from None
         operation = requested(
             *(request.method, selector, body, request.headers.get_all),
-            template_scope=_enters_templates(request),
+            template_scope=enters_templates(request.headers.get_all),
         )
-        kind = operation.kind
+        self._require_match(request)
         try:
-            outcome = await context.committer.commit(
+            outcome = await _commit(
+                request,
                 location,
-                ElementEdit(operation, kind.told_as),
-                url=request.url,
-                user=request.user or "",
-                conditions=Conditions.from_headers(request.headers),
-                idempotency_key=request.headers.get("idempotency-key"),
+                ElementEdit(operation, operation.kind.told_as),
+                context,
             )
         except PreconditionFailed as error:
             document = await context.committer.current(location)
             return _changed(error, request, document, selector, context)
-        edit = outcome.edit
-        headers = [("ETag", f'"{outcome.version}"')]
-        if edit is not None:
-            headers.append(("Beam-Edit", edit.level))
-        if request.method == "DELETE":
-            return Response(204, headers=headers)
-        headers.append(("Content-Range", selector.content_range()))
-        content = body
-        if edit is not None:
-            content = body if kind.only_adds else edit.result.rstrip()
-        elif kind is Kind.REPLACE or kind.concerns_tag:
-            # A change that was made before is known by what the log says of it.
-            content = outcome.entry.content.encode().rstrip()
-        return Response(206, content, content_type="text/html", headers=headers)
+        return _edited(request, outcome, operation)
+
+    async def _patch(self, request: Request, context: Context) -> Response:
+        """Do what a list says, all or nothing."""
+        location = context.store.resolve(request.path)
+        if not context.committer.may_exist(location):
+            raise DocumentNotFound("File not found")
+        if not location.is_html:
+            return _not_html("selector")
+        patch = read_patch(await request.body(self.options.body_limit))
+        if not all(item.tag for item in patch.items):
+            self._require_match(request)
+        outcome = await _commit(request, location, patch, context)
+        return Response(
+            200,
+            json.dumps(_report(patch, outcome)),
+            content_type=_JSON,
+            headers=[("ETag", f'"{outcome.version}"')],
+        )
+
+    def _require_match(self, request: Request) -> None:
+        if self.options.require_match and "if-match" not in request.headers:
+            raise DocumentError(
+                "This edit needs If-Match", code="precondition-required", status=428
+            )
+
+
+async def _commit(
+    request: Request, location: Location, change: Change, context: Context
+) -> Outcome:
+    return await context.committer.commit(
+        location,
+        change,
+        url=request.url,
+        user=request.user or "",
+        conditions=Conditions.from_headers(request.headers),
+        idempotency_key=request.headers.get("idempotency-key"),
+    )
+
+
+def _edited(request: Request, outcome: Outcome, operation: Operation) -> Response:
+    """Answer an edit with what it put into the file."""
+    kind = operation.kind
+    edits = [step.edit for step in outcome.steps if step.edit is not None]
+    headers = [("ETag", f'"{outcome.version}"')]
+    if edits:
+        headers.append(("Beam-Edit", edits[-1].level))
+    if request.method == "DELETE" or not outcome.is_logged:
+        return Response(204, headers=headers)
+    headers.append(("Content-Range", operation.selector.content_range()))
+    content = operation.content
+    if edits and not kind.only_adds:
+        # Made from the end of the document to its beginning, shown the other way.
+        content = b"\n".join(edit.result.rstrip() for edit in reversed(edits))
+    elif not edits and (kind is Kind.REPLACE or kind.concerns_tag):
+        # A change that was made before is known by what the log says of it.
+        content = outcome.entry.content.encode().rstrip()
+    return Response(206, content, content_type="text/html", headers=headers)
+
+
+def _report(patch: Patch, outcome: Outcome) -> dict[str, object]:
+    """Return what each item did; of a patch that was made before, the version."""
+    report: dict[str, object] = {"version": str(outcome.version)}
+    steps = [step for step in outcome.steps if step.edit is not None]
+    if steps or not outcome.is_logged:
+        items: list[dict[str, object]] = [{"changed": 0} for _ in patch.items]
+        for step in steps:
+            assert step.edit is not None
+            item = items[step.item]
+            item["changed"] = int(str(item["changed"])) + 1
+            item["edit"] = step.edit.level
+            item["version"] = str(step.version)
+        report["items"] = items
+    return report
 
 
 async def _wait_selected(
@@ -168,6 +237,10 @@ def _selected(
     if conditions.is_unmodified(str(document.version), selection.tag):
         return Response(304, headers=headers)
     headers.append(("Content-Range", selector.content_range()))
+    if _wants_json(request):
+        headers.append(("Vary", "Accept"))
+        elements = [one.decode(errors="replace") for one in selection.elements]
+        return Response(206, json.dumps(elements), content_type=_JSON, headers=headers)
     return Response(206, selection.content, content_type="text/html", headers=headers)
 
 
@@ -187,7 +260,9 @@ def _changed(
 
 
 def _read(request: Request, document: Document, selector: Selector) -> Selection | None:
-    return read_selection(document, selector, template_scope=_enters_templates(request))
+    return read_selection(
+        document, selector, template_scope=enters_templates(request.headers.get_all)
+    )
 
 
 def _tags(document: Document, selection: Selection | None) -> list[tuple[str, str]]:
@@ -197,9 +272,18 @@ def _tags(document: Document, selection: Selection | None) -> list[tuple[str, st
     return tags
 
 
-def _enters_templates(request: Request) -> bool:
-    """Tell whether the selector also means the content of ``template`` elements."""
-    return (request.headers.get("beam-scope") or "").lower() == "template"
+def _is_patch(request: Request) -> bool:
+    media_type = (request.headers.get("content-type") or "").partition(";")[0]
+    return request.method == "PATCH" and media_type.strip().lower() == MEDIA_TYPE
+
+
+def _wants_json(request: Request) -> bool:
+    """Tell whether the client names JSON and not HTML (RFC 9110, 12.5.1)."""
+    accepted = {
+        part.partition(";")[0].strip().lower()
+        for part in (request.headers.get("accept") or "").split(",")
+    }
+    return _JSON in accepted and "text/html" not in accepted
 
 
 def _not_html(content_range: str) -> Response:

@@ -9,10 +9,10 @@ from selectolax.lexbor import LexborHTMLParser
 
 from beamfast.documents.allocator import tune_allocator
 from beamfast.documents.charset import decode
+from beamfast.documents.comparison import is_same_tree
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation, apply
 from beamfast.documents.fragment import fragment_for, fragment_in, is_structural
-from beamfast.documents.ladder import is_same_tree
 from beamfast.documents.selector import Selector
 from beamfast.documents.spans import doctype_text
 from beamfast.entry import Version

@@ -4,9 +4,9 @@ import pytest
 import turbohtml
 from hypothesis import given, settings, strategies as st
 
+from beamfast.documents.comparison import is_same_tree
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation, apply
-from beamfast.documents.ladder import is_same_tree
 from beamfast.documents.selector import Selector
 from beamfast.documents.streamitem import (
     LEGACY_TYPE,

@@ -153,3 +153,22 @@ async def test_a_preflight_is_left_to_others(guarded):
         "OPTIONS", "/page.html", Access_Control_Request_Method="PUT"
     )
     assert "DELETE" in answer.headers["Allow"]
+
+
+async def test_what_lies_in_a_template_is_judged_like_anything_else(guarded):
+    site = guarded(rule("*", "*", "/page.html", "#main"))
+    page = site.root / "page.html"
+    page.write_bytes(b"<div id=main></div><template><p>x</p></template>")
+    fields = {"selector": "p", "Beam_Scope": "template"}
+    assert (await site.ask("DELETE", "/page.html", **fields)).status == 403
+    assert (await site.ask("GET", "/page.html", Range="xpath=//*[@id]")).status == 206
+    assert (await site.ask("GET", "/page.html", Range="xpath=//body")).status == 403
+
+
+async def test_a_patch_needs_a_rule_for_the_whole_document(guarded):
+    body = b'[{"op": "delete", "selector": "#main"}]'
+    fields = {"Content_Type": "application/beam-patch+json"}
+    site = guarded(rule("*", "*", "/page.html", "*"))
+    assert (await site.ask("PATCH", "/page.html", body, **fields)).status == 403
+    site = guarded(rule("*", "PATCH", "/page.html"))
+    assert (await site.ask("PATCH", "/page.html", body, **fields)).status == 200
