@@ -24,7 +24,11 @@ FURTHER: Final = (
     "log",
     "restore",
     "serve",
+    "watch",
+    "ws",
 )
+#: Commands that share a file.
+EDITS: Final = ("delete", "get", "post", "put")
 
 
 class DefaultCommand(click.Group):
@@ -32,14 +36,18 @@ class DefaultCommand(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted(FURTHER)
+        return sorted(FURTHER + EDITS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, loaded when it is asked for."""
+        command: click.Command
+        if cmd_name in EDITS:
+            command = importlib.import_module("beamfast.cli.edit").COMMANDS[cmd_name]
+            return command
         if cmd_name not in FURTHER:
             return None
         module = importlib.import_module(f"beamfast.cli.{cmd_name}")
-        command: click.Command = getattr(module, cmd_name)
+        command = getattr(module, cmd_name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -29,7 +29,8 @@ class Route:
     Args:
         ssl: context for servers; one that checks everything if None.
         proxy: URL of an HTTP proxy, ``"env"`` for what the environment names
-            (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``), None for none.
+            (``HTTPS_PROXY``, ``HTTP_PROXY``, ``NO_PROXY``; never for this machine
+            itself), None for none.
         proxy_headers: further fields for the proxy.
         proxy_ssl: context for an ``https`` proxy; as ``ssl``.
 
@@ -52,6 +53,9 @@ class Route:
         """Return the URL of the proxy on the way to ``url``."""
         if self.proxy != "env":
             return self.proxy
+        # No proxy on another machine reaches this one by these names.
+        if url.host == "localhost" or url.host.startswith("127.") or url.host == "::1":
+            return None
         if proxy_bypass(f"{url.host}:{url.port}"):
             return None
         proxies = getproxies()

@@ -9,7 +9,7 @@ answer than 200 with ``text/event-stream``.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import aclosing
 from ssl import SSLContext
 from types import TracebackType
@@ -118,7 +118,7 @@ class event_source:  # noqa: N801 - it is called like a function
         if self._exchange is not None:
             self._exchange.close()
 
-    async def __aiter__(self) -> AsyncIterator[MessageEvent]:
+    async def __aiter__(self) -> AsyncGenerator[MessageEvent, None]:
         back_off = BackOff()
         while not self._is_closed:
             try:

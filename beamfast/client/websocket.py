@@ -8,7 +8,7 @@ is the way to it: proxy, TLS, handshake, redirects, and again after a break.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 from contextlib import suppress
 from ssl import SSLContext
 from types import TracebackType
@@ -143,7 +143,7 @@ class connect:  # noqa: N801 - it is called like a function
             websocket.close_nowait()
             websocket.abort()
 
-    async def __aiter__(self) -> AsyncIterator[WebSocket]:
+    async def __aiter__(self) -> AsyncGenerator[WebSocket, None]:
         loop = asyncio.get_running_loop()
         back_off = BackOff()
         while True:

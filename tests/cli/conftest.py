@@ -1,6 +1,10 @@
 """A folder with a page that was edited, and the command line."""
 
 import asyncio
+import contextlib
+import os
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -19,7 +23,9 @@ PAGE = b"<p>0</p>"
 def run(monkeypatch, tmp_path):
     """Run the command; its run directory is not that of this machine."""
     monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "run"))
-    return lambda *arguments: CliRunner().invoke(cli.main, list(map(str, arguments)))
+    return lambda *arguments, stdin=None: CliRunner().invoke(
+        cli.main, list(map(str, arguments)), input=stdin
+    )
 
 
 @pytest.fixture
@@ -51,3 +57,32 @@ def edit(page):
         return versions
 
     return lambda *contents: asyncio.run(edit(*contents))
+
+
+@pytest.fixture
+def serve_site(tmp_path):
+    """Return a function that serves a page and gives its address."""
+    with contextlib.ExitStack() as stack:
+
+        def serve(text):
+            root = tmp_path / "served"
+            root.mkdir()
+            (root / "index.html").write_text(text, "utf-8")
+            environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path / "run")}
+            command = [sys.executable, "-u", "-m", "beamfast", "serve", str(root)]
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [*command, "--port", "0", "--workers", "0"],
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env=environment,
+                )
+            )
+            stack.callback(process.terminate)
+            for line in process.stdout:
+                if line.startswith("Ready at "):
+                    return line.split()[-1]
+            raise AssertionError("the server did not start")
+
+        yield serve

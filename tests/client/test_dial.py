@@ -33,6 +33,9 @@ def answer(request):
         ({"https_proxy": "http://q:2"}, "ws://a/", None),
         ({"https_proxy": "http://q:2"}, "wss://a/", "http://q:2"),
         ({"https_proxy": "http://q:2", "no_proxy": "a"}, "wss://a/", None),
+        ({"http_proxy": "http://p:1"}, "ws://127.0.0.1/", None),
+        ({"http_proxy": "http://p:1"}, "ws://localhost/", None),
+        ({"http_proxy": "http://p:1"}, "ws://[::1]/", None),
         ({"https_proxy": "http://q:2", "no_proxy": "a:8"}, "wss://a:9/", "http://q:2"),
     ],
 )
