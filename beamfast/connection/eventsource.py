@@ -38,6 +38,7 @@ class EventSource(Outbound):
     Attributes:
         path: canonical path of the request.
         user: name of the authenticated user, or None.
+        opened: when, in seconds since the epoch.
         on_close: called once when the stream has ended.
         url: of the request while the program is told; later only the path.
         last_event_id: what the client has seen, empty for nothing; as long as a
@@ -54,6 +55,7 @@ class EventSource(Outbound):
         "deadline",
         "last_event_id",
         "on_close",
+        "opened",
         "path",
         "url",
         "user",
@@ -63,6 +65,8 @@ class EventSource(Outbound):
         super().__init__()
         self.path: str = sys.intern(request.path)
         self.user: str | None = request.user
+        # The same object for all that are opened within a second.
+        self.opened: int = service.second()
         self.on_close: Callable[[EventSource], None] | None = None
         self.deadline: float = math.inf
         self.bucket: int = OUTSIDE
@@ -83,6 +87,13 @@ class EventSource(Outbound):
     def frame_item(text: str, version: str, event: str | None) -> bytes:
         """Return a StreamItem as one event whose id is the document's version."""
         return encode(text, event=event, id=version)
+
+    @staticmethod
+    def frame_message(message: str | bytes) -> bytes:
+        """Return a message as one event; bytes as the text that they are."""
+        if isinstance(message, bytes):
+            message = message.decode("utf-8", "replace")
+        return encode(message)
 
     def open(self, on_open: Callable[[EventSource], object]) -> None:
         """Send the reconnection time; let the program subscribe or send."""

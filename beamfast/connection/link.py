@@ -48,6 +48,7 @@ class Link(Outbound):
     Attributes:
         path: canonical path of the request.
         user: name of the authenticated user, or None.
+        opened: when, in seconds since the epoch; 0 where nobody noted it.
         on_message: called with each message, ``str`` or ``bytes``; fixed when
             the connection has opened.
         on_close: called once with code and reason when the connection is gone.
@@ -66,6 +67,7 @@ class Link(Outbound):
         "deadline",
         "on_close",
         "on_message",
+        "opened",
         "path",
         "user",
     )
@@ -83,6 +85,7 @@ class Link(Outbound):
         # One object for all connections of a path.
         self.path: str = sys.intern(path)
         self.user: str | None = None
+        self.opened: int = 0
         self.on_message: Callable[[str | bytes], object] | None = None
         self.on_close: Callable[[Any, int, str], None] | None = None
         self.deadline: float = math.inf

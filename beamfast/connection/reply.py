@@ -15,7 +15,7 @@ from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError
-from beamfast.http import Response
+from beamfast.http import Headers, Response
 from beamfast.protocol.handshake import server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
 
@@ -117,6 +117,7 @@ def become_websocket(
     websocket = WebSocket.of_request(request, upgrade, service)
     transport.set_protocol(websocket)
     websocket.attach(transport, service.registry.state)
+    websocket.opened = service.second()
     websocket.open(upgrade.on_open, request)
     if request.expires is not None:
         service.expiry.add(websocket, request.expires)
@@ -129,10 +130,7 @@ def become_event_source(
     """Answer with the head of an event stream and put it on the transport."""
     stream = response.stream
     assert stream is not None
-    headers = response.headers
-    headers.set("Content-Type", "text/event-stream; charset=utf-8")
-    headers.set("Cache-Control", "no-cache, no-store")
-    headers.set("X-Accel-Buffering", "no")
+    describe_stream(response.headers)
     request = exchange.request
     source = EventSource(request, stream, service)
     exchange.answer()
@@ -144,3 +142,10 @@ def become_event_source(
     if request.expires is not None:
         service.expiry.add(source, request.expires)
     return source
+
+
+def describe_stream(headers: Headers) -> None:
+    """Say that an event stream follows, which nobody may keep back."""
+    headers.set("Content-Type", "text/event-stream; charset=utf-8")
+    headers.set("Cache-Control", "no-cache, no-store")
+    headers.set("X-Accel-Buffering", "no")

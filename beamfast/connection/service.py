@@ -114,10 +114,15 @@ class Service(Handlers):
         self._second = 0
         self._date_line = b""
 
-    def date_line(self) -> bytes:
-        """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
+    def second(self) -> int:
+        """Return the time in seconds since the epoch, one object per second."""
         second = int(time.time())
         if second != self._second:
             self._second = second
             self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        return self._second
+
+    def date_line(self) -> bytes:
+        """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
+        self.second()
         return self._date_line

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from beamfast.protocol.response import ServerResponse
 
 TEXT: Final = 1
+BINARY: Final = 2
 
 #: Codes after which ``async for`` just ends. 1005 is what browsers send when a
 #: page calls ``close()`` without a code.
@@ -78,6 +79,11 @@ class WebSocket(Link):
     def frame_item(text: str, version: str, event: str | None) -> bytes:
         """Return a StreamItem as one text frame; a plain socket has no versions."""
         return build_frame(TEXT, text)
+
+    @staticmethod
+    def frame_message(message: str | bytes) -> bytes:
+        """Return a str as one text frame, bytes as a binary one."""
+        return build_frame(TEXT if isinstance(message, str) else BINARY, message)
 
     # What is known.
 

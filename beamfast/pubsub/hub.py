@@ -65,10 +65,12 @@ class Hub:
             callback()
 
     def _received(self, topic: str, message: str | bytes) -> None:
-        # To the registry, not through publish: it must not travel on.
-        self.registry.publish(topic, message)
-        if (callback := self._on_message.get(topic)) is not None:
-            callback()
+        if (ring := self._on_message.get(topic)) is not None:
+            # Of an ordered topic the log has the messages.
+            ring()
+        else:
+            # To the registry, not through publish: it must not travel on.
+            self.registry.publish(topic, message)
 
     def subscribe(
         self,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from beamfast._outbound import Outbound
 from beamfast.pubsub.bus import Bus
 from beamfast.pubsub.hub import Hub
 
@@ -82,6 +83,10 @@ async def test_everybody_who_asked_hears_a_ring(hub, bus):
     assert heard == [1, 2]
 
 
+def refuse(message):
+    raise AssertionError("a ring is no message")
+
+
 async def test_an_ordered_topic_rings_and_catches_up_when_rung(bus, tmp_path):
     heard = []
     hubs = [Hub(asyncio.get_running_loop(), bus=bus, shared=tmp_path) for _ in "ab"]
@@ -91,6 +96,7 @@ async def test_an_ordered_topic_rings_and_catches_up_when_rung(bus, tmp_path):
     ]
     sequences[0].say("x")
     assert bus.forwarded == [("a", "")]
+    hubs[1].registry.subscribe(Outbound(), "a", refuse)
     # The bus of the tests belongs to the second hub, which listened last.
     bus.on_message(*bus.forwarded[0])
     assert heard == ["x", "x"]
