@@ -9,6 +9,7 @@ tree is a copy of it for plugins and for XPath.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Sequence
 from typing import Final
 
@@ -18,6 +19,7 @@ from lxml import etree
 from beamfast.documents.charset import Codec, decode
 from beamfast.documents.selector import Selector, is_in_template
 from beamfast.documents.spans import SourceText, ends_of, start_of
+from beamfast.documents.text_test import mark, split_tests
 from beamfast.documents.xpath import select_xpath
 from beamfast.entry import Splice, Version, spliced
 from beamfast.errors import EditRefused
@@ -127,18 +129,22 @@ class Document:
             EditRefused: (``encoding``, ``hostile-markup``) there cannot be one.
         """
         if self._tree is None:
-            text = self.text.text
-            if self._root_tags is None or self._root_tags > MAX_ROOT_TAGS:
-                self._root_tags = count_root_tags(text)
-            if self._root_tags > MAX_ROOT_TAGS:
-                raise EditRefused(
-                    f"More than {MAX_ROOT_TAGS} html and body tags",
-                    code="hostile-markup",
-                )
-            self._tree = turbohtml.parse(
-                text, source_locations=True, allow_declarative_shadow_roots=False
-            )
+            self._tree = self._parse(source_locations=True)
         return self._tree
+
+    def _parse(self, *, source_locations: bool) -> turbohtml.Document:
+        text = self.text.text
+        if self._root_tags is None or self._root_tags > MAX_ROOT_TAGS:
+            self._root_tags = count_root_tags(text)
+        if self._root_tags > MAX_ROOT_TAGS:
+            raise EditRefused(
+                f"More than {MAX_ROOT_TAGS} html and body tags", code="hostile-markup"
+            )
+        return turbohtml.parse(
+            text,
+            source_locations=source_locations,
+            allow_declarative_shadow_roots=False,
+        )
 
     @property
     def tree(self) -> etree._Element:
@@ -192,16 +198,30 @@ class Document:
             EditRefused: as for ``html``, and for XPath as for ``tree``.
             SelectorError: an XPath expression cannot be evaluated.
         """
-        if selector.kind == "css":
+        copies: Sequence[object]
+        found: set[object]
+        if selector.kind == "xpath":
+            copies = list(self.tree.iter("*"))
+            found = set(select_xpath(selector.text, self.tree, len(copies)))
+        elif selector.has_tests:
+            copies, found = self._select_by_text(selector.text)
+        else:
             return selector.select(self.html, template_scope=template_scope)
-        copies = list(self.tree.iter("*"))
-        found = set(select_xpath(selector.text, self.tree, len(copies)))
         # The n-th element of the one tree is the n-th element of the other.
         return [
             element
             for element, copy in zip(self.html.iter_elements(), copies, strict=True)
             if copy in found and (template_scope or not is_in_template(element))
         ]
+
+    def _select_by_text(self, css: str) -> tuple[list[object], set[object]]:
+        """Return all elements of a copy of the tree, and those that match."""
+        # A name that no document was written with.
+        name = f"beamfast-{secrets.token_hex(8)}-"
+        css, tests = split_tests(css, name)
+        tree = self._parse(source_locations=False)
+        mark(tree, tests, name)
+        return list(tree.iter_elements()), set(tree.select(css))
 
     def element_bytes(self, element: turbohtml.Element) -> bytes:
         """Return the bytes of an element that ``select`` returned."""

@@ -3,8 +3,9 @@ Selectors: what ``Range: selector=...`` means, its limits, and what it matches.
 
 Standard: the range unit follows RFC 9110, section 14.1; the language is CSS
 Selectors as turbohtml implements it. Dynamic pseudo-classes match nothing,
-pseudo-elements and namespace prefixes are not supported. ``Range: xpath=...`` is
-XPath 1.0 (:mod:`beamfast.documents.xpath`).
+pseudo-elements and namespace prefixes are not supported; there are three more about
+text (:mod:`beamfast.documents.text_test`). ``Range: xpath=...`` is XPath 1.0
+(:mod:`beamfast.documents.xpath`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from urllib.parse import quote, unquote_to_bytes
 
 import turbohtml
 
+from beamfast.documents.text_test import split_tests
 from beamfast.documents.xpath import check_xpath
 from beamfast.errors import SelectorError
 
@@ -27,6 +29,9 @@ MAX_BYTES: Final = 4096
 MAX_MEMBERS: Final = 64
 MAX_NESTING: Final = 16
 MAX_COMPOUNDS: Final = 32
+
+# Any name will do to see whether the rest of a selector is valid.
+_STAND_IN: Final = "x"
 
 _WHITE_SPACE: Final = " \t\n\f\r"
 _VISIBLE: Final = "".join(map(chr, range(0x20, 0x7F)))
@@ -72,10 +77,11 @@ class Selector:
         if not text:
             raise SelectorError(NO_MATCH, code="empty-selector")
         _check_limits(text)
+        css, _ = split_tests(text, _STAND_IN)
         try:
             # Selecting in an empty document compiles the whole selector. (A lone
             # Element would do, but turbohtml 1.15 crashes on one with "#a > b".)
-            turbohtml.parse("").select(text)
+            turbohtml.parse("").select(css)
         except ValueError:
             raise SelectorError(NO_MATCH) from None
         return cls(text)
@@ -98,7 +104,12 @@ class Selector:
     @property
     def is_standard(self) -> bool:
         """True when a browser understands the selector as well."""
-        return self.kind == "css"
+        return self.kind == "css" and not self.has_tests
+
+    @property
+    def has_tests(self) -> bool:
+        """True when it asks for text, with a pseudo-class that CSS does not know."""
+        return self.kind == "css" and bool(split_tests(self.text, _STAND_IN)[1])
 
     @property
     def normalized(self) -> str:
@@ -137,6 +148,9 @@ class Selector:
             elements: those of the changed nodes that are.
         """
         css = self.text
+        if not self.is_standard:
+            # Whether it matches depends on the rest of the document.
+            return True
         return parent.closest(css) is not None or any(
             element.matches(css) or element.select_one(css) is not None
             for element in elements
