@@ -35,7 +35,7 @@ _PATH: Final = "/:@!$&'()*+,;="
 # The spelling of other engines, which published rules use.
 _NAMED_GROUP: Final = re.compile(r"\(\?<(?=[A-Za-z_])")
 _GROUP: Final = re.compile(r"\$(?:(\$)|\{(\w+)\}|(\w+))")
-_ROW: Final = re.compile(r"(\d+)(pattern|replacement|status|condition)")
+_ROW: Final = re.compile(r"(\d+)[-_]?(pattern|replacement|status|condition)")
 _PATTERN_TOKEN: Final = re.compile(
     r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|(?P<open>\()|(?P<close>\))"
     r"|(?P<repeat>[*+]|\{\d*,?\d*\})|.",
@@ -254,7 +254,7 @@ class Redirect(Plugin[Options]):
         """Return the rules among the options."""
         rows: dict[int, dict[str, str]] = {}
         for key, value in self.options.redirect_rule.items():
-            match = _ROW.fullmatch(key)
+            match = _ROW.fullmatch(key.lower())
             if match is None:
                 raise ValueError(f"redirect_rule_{key} is no part of a rule")
             rows.setdefault(int(match[1]), {})[match[2]] = value

@@ -60,8 +60,7 @@ def convert(
     Convert the texts of a configuration to keyword arguments.
 
     A field of type ``Mapping[str, str]`` takes every name that begins with its own;
-    what follows, without ``-`` and ``_``, is the key: ``error_page_404`` sets
-    ``404`` in ``error_page``.
+    what follows is the key: ``error_page_404`` sets ``404`` in ``error_page``.
 
     Args:
         options_type: a dataclass; its field types decide.
@@ -97,11 +96,21 @@ def convert(
             if normal.startswith(prefix) and normal != prefix:
                 rows = values.setdefault(table, {})
                 assert isinstance(rows, dict)
-                rows[normal.removeprefix(prefix)] = written[-1].strip()
+                rows[_rest(name, prefix)] = written[-1].strip()
                 break
         else:
             problems[name] = f"unknown option {name}{nearest(name, known.values())}"
     return values, problems
+
+
+def _rest(name: str, prefix: str) -> str:
+    """Return what follows ``prefix`` in a name that was written in another form."""
+    left = len(prefix)
+    for index, letter in enumerate(name):
+        if not left:
+            return name[index:].strip("-_")
+        left -= letter not in "-_"
+    return ""
 
 
 def read_value(hint: Any, written: list[str]) -> object:

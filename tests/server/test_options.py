@@ -109,3 +109,8 @@ def test_an_empty_path_is_a_mistake():
         {},
         {"folder": "folder: the path is empty"},
     )
+
+
+def test_the_key_in_a_table_is_what_follows_as_it_was_written():
+    values, _ = convert(Options, {"p-a_ge_Api_users_*": ["x"]})
+    assert values == {"page": {"Api_users_*": "x"}}
