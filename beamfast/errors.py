@@ -24,6 +24,7 @@ Every exception that beamfast raises because of something outside the program.
     │   ├── Busy                 503
     │   └── StorageError         507 disk full, 500 otherwise
     ├── OutcomeUnknown           the reply to a commit was lost; the log knows
+    ├── ProxyHeaderError         a proxy's connection does not begin as agreed
     ├── ConfigError              a configuration cannot be used (file, line)
     └── BusError                 the other processes cannot be reached
 
@@ -231,6 +232,10 @@ class StorageError(DocumentError):
 
 class OutcomeUnknown(BeamfastError):
     """A commit may or may not have happened; ask the log before answering."""
+
+
+class ProxyHeaderError(BeamfastError):
+    """What came is no header of the PROXY protocol."""
 
 
 class ConfigError(BeamfastError):

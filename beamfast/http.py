@@ -7,6 +7,7 @@ Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class Request:
 
     __slots__ = (
         "_body",
+        "_id",
         "_is_cut",
         "_is_websocket",
         "_source",
@@ -116,11 +118,19 @@ class Request:
         self.started: float = 0.0
         self._source = source
         self._body: bytes | None = None
+        self._id = ""
         self._is_cut = False
         self._is_websocket: bool | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
+
+    @property
+    def id(self) -> str:
+        """Name of this request alone, for logs; made when it is asked for."""
+        if not self._id:
+            self._id = str(uuid.uuid4())
+        return self._id
 
     @property
     def is_websocket(self) -> bool:

@@ -9,13 +9,16 @@ straight through, and a task is made only from the first awaitable on.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import inspect
 import json
 import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Final, Generic, TypeVar, get_args
+from pathlib import Path
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar, get_args
 
 from beamfast.commit.committer import Committer
 from beamfast.documents.store import DocumentStore
@@ -26,9 +29,17 @@ from beamfast.runstate import RunState
 
 logger: logging.Logger = logging.getLogger("beamfast.pipeline")
 
+#: Seconds that a pipeline which was replaced waits for its last requests.
+RETIREMENT: Final = 30.0
+
 METHODS: Final = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 
 OptionsT = TypeVar("OptionsT")
+
+
+async def _nothing_to_reload() -> Sequence[str]:
+    """Serve as before: nobody said how else."""
+    return ("this server cannot be reloaded",)
 
 
 @dataclass(slots=True)
@@ -40,11 +51,16 @@ class Status:
         started: value of :func:`time.monotonic` at its start.
         is_draining: no new connections are accepted, the open ones may end.
         connections: how many are open.
+        config_file: what the server is configured by; None for a folder.
+        reload: reads it again in all workers; returns the problems, if any, and
+            then nothing has changed.
     """
 
     started: float = field(default_factory=time.monotonic)
     is_draining: Callable[[], bool] = lambda: False
     connections: Callable[[], int] = lambda: 0
+    config_file: Path | None = None
+    reload: Callable[[], Awaitable[Sequence[str]]] = _nothing_to_reload
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +152,16 @@ class Plugin(Generic[OptionsT]):
     def stop(self) -> None:
         """Flush and free what :meth:`start` began."""
 
+    def reload(self, previous: Self) -> None:
+        """
+        Take over what the plugin in this place knew; called before :meth:`start`.
+
+        Share it, and leave it whole: the previous plugin may go on instead.
+
+        Args:
+            previous: of the same class, from the configuration before.
+        """
+
 
 RequestMethod = Callable[
     [Request, Context], Response | Awaitable[Response | None] | None
@@ -163,6 +189,8 @@ class Pipeline:
         server_header: str | None = None,
     ) -> None:
         self._server_header = server_header
+        self._busy = 0
+        self._idle: asyncio.Future[None] | None = None
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
         self._request_phase: tuple[RequestMethod, ...] = tuple(
@@ -175,6 +203,21 @@ class Pipeline:
             for plugin in plugins
             if type(plugin).handle_response is not Plugin.handle_response
         )
+
+    def take_over(self, previous: Pipeline) -> None:
+        """Let plugins know their predecessors: those of the same name, in order."""
+        _take_over(self.plugins, previous.plugins)
+
+    async def retire(self) -> None:
+        """Stop every plugin, after the last request that one of them answers."""
+        try:
+            if self._busy:
+                self._idle = asyncio.get_running_loop().create_future()
+                # One that takes longer fails where its plugin needs what is gone.
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._idle, RETIREMENT)
+        finally:
+            self.stop()
 
     def start(self) -> None:
         """Start every plugin, in order; all or none."""
@@ -210,17 +253,23 @@ class Pipeline:
             answer = unanswered(request)
         if isinstance(answer, Response):
             return self.answer(request, answer)
+        self._busy += 1
         return self._wait_handle(request, answer)
 
     async def _wait_handle(
         self, request: Request, pending: Awaitable[Response | None]
     ) -> Response:
         try:
-            answer = await pending
-        except Exception as error:
-            answer = response_to(error, request)
-        done = self.answer(request, answer or unanswered(request))
-        return done if isinstance(done, Response) else await done
+            try:
+                answer = await pending
+            except Exception as error:
+                answer = response_to(error, request)
+            done = self.answer(request, answer or unanswered(request))
+            return done if isinstance(done, Response) else await done
+        finally:
+            self._busy -= 1
+            if not self._busy and self._idle is not None and not self._idle.done():
+                self._idle.set_result(None)
 
     def ask(self, request: Request) -> Response | Awaitable[Response | None] | None:
         """Take ``request`` through the request phase; raises what a plugin raises."""
@@ -258,7 +307,9 @@ class Pipeline:
             try:
                 changed = phase[index](request, response, self.context)
             except Exception:
-                logger.exception("response phase of %r failed", request)
+                logger.exception(
+                    "response phase of %r failed (request %s)", request, request.id
+                )
                 changed = None
             index += 1
             if isinstance(changed, Response):
@@ -279,9 +330,23 @@ class Pipeline:
         try:
             response = await pending or response
         except Exception:
-            logger.exception("response phase of %r failed", request)
+            logger.exception(
+                "response phase of %r failed (request %s)", request, request.id
+            )
         done = self.answer(request, response, index)
         return await done if inspect.isawaitable(done) else done
+
+
+def _take_over(plugins: Sequence[Plugin[Any]], previous: Sequence[Plugin[Any]]) -> None:
+    """Pair plugins with their predecessors, at every depth."""
+    waiting: dict[type[Plugin[Any]], list[Plugin[Any]]] = {}
+    for plugin in previous:
+        waiting.setdefault(type(plugin), []).append(plugin)
+    for plugin in plugins:
+        if predecessors := waiting.get(type(plugin)):
+            predecessor = predecessors.pop(0)
+            plugin.reload(predecessor)
+            _take_over(plugin.nested, predecessor.nested)
 
 
 def response_to(error: Exception, request: Request) -> Response:
@@ -295,7 +360,7 @@ def response_to(error: Exception, request: Request) -> Response:
         return Response(error.status, str(error))
     if isinstance(error, HandshakeError):
         return Response(error.status, str(error), headers=error.headers)
-    logger.error("%r failed", request, exc_info=error)
+    logger.error("%r failed (request %s)", request, request.id, exc_info=error)
     return Response(500, "Internal server error")
 
 

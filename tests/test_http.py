@@ -209,3 +209,9 @@ def test_a_cookie_is_found_by_its_name(fields, value):
     headers = Headers([("Cookie", field) for field in fields])
     request = Request("GET", "/", url="/", path="/", headers=headers)
     assert request.cookie("session") == value
+
+
+def test_line_108_every_request_has_a_name_of_its_own():
+    one, two = (Request("GET", "/", url="/", path="/") for _ in range(2))
+    assert one.id == one.id
+    assert one.id != two.id

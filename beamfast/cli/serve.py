@@ -101,7 +101,7 @@ def serve(
             open_browser = is_demo and sys.stdout.isatty()
 
         def ready(url: str) -> None:
-            _announce(path, url, is_demo=is_demo, verbose=options["verbose"])
+            _announce(path, server.urls, is_demo=is_demo, verbose=options["verbose"])
             if open_browser:
                 import webbrowser  # noqa: PLC0415 - seldom needed
 
@@ -167,12 +167,13 @@ def _demo_folder(stack: ExitStack) -> Path:
     return folder
 
 
-def _announce(path: Path, url: str, *, is_demo: bool, verbose: bool) -> None:
+def _announce(path: Path, urls: list[str], *, is_demo: bool, verbose: bool) -> None:
     if verbose:
         click.echo(f"PID: {os.getpid()}")
     what = "a demo page in" if is_demo else "folder" if path.is_dir() else "by"
     click.echo(f"beamfast {__version__} serves {what} {path}")
-    click.echo(f"Ready at {url}")
+    for url in urls:
+        click.echo(f"Ready at {url}")
     if is_demo:
         click.echo(
             "Open it, then change it from another terminal:\n\n"

@@ -219,9 +219,14 @@ class EventSource(Outbound):
         self.close_transport()
         self._watch(CLOSE_TIMEOUT)
 
-    def on_drain(self) -> None:
-        """End the stream because the server stops; the client comes back."""
-        self.close(self._retry)
+    def on_drain(self, retry: float | None = None) -> None:
+        """
+        End the stream because the server stops; the client comes back.
+
+        Args:
+            retry: after so many seconds; as the stream began by default.
+        """
+        self.close(self._retry if retry is None else retry)
 
     def expire(self) -> None:
         """End because what named the user has ended; reconnecting says so."""

@@ -202,10 +202,21 @@ class Link(Outbound):
 
     # What is decided elsewhere.
 
-    def on_drain(self, code: int = CloseCode.GOING_AWAY) -> None:
-        """Say that the server stops, or restarts (RFC 6455, 7.4.1)."""
+    def on_drain(
+        self, code: int = CloseCode.GOING_AWAY, retry: float | None = None
+    ) -> None:
+        """
+        Say that the server stops, or restarts (RFC 6455, 7.4.1).
+
+        Args:
+            code: 1001, or 1012 for a restart.
+            retry: seconds after which the client may come back; told as the reason.
+        """
         restarts = code == CloseCode.SERVICE_RESTART
-        self._start_closing(code, "server restarts" if restarts else "server stops")
+        reason = "server restarts" if restarts else "server stops"
+        if retry is not None:
+            reason = f"retry-after={round(retry * 1000)}"
+        self._start_closing(code, reason)
 
     def expire(self) -> None:
         """Close because what named the user has ended; the client logs in again."""

@@ -250,6 +250,11 @@ class ServerConfig:
                 "restricts who may edit; listen on 127.0.0.1, configure the "
                 "authorization plugin, or pass --allow-anonymous-writes"
             )
+        for name in self.trusted_proxies:
+            try:
+                name == "unix" or ipaddress.ip_network(name, strict=False)
+            except ValueError as error:
+                problems.append(f"trusted_proxies: {error}")
         certified = any(host.ssl_cert for host in self.hosts)
         encrypted = any(one.tls for one in self.places)
         if encrypted and not certified:

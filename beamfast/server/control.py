@@ -47,7 +47,8 @@ class Assignment:
         config: what to serve.
         slot: of this worker, from 0.
         workers: how many there are.
-        listener: descriptor of its listening socket.
+        listeners: descriptors of its listening sockets, each with its place in
+            the configuration.
         shared: folder of what the workers share; None for a single one.
         verbose: say what happens.
     """
@@ -55,7 +56,7 @@ class Assignment:
     config: ServerConfig
     slot: int
     workers: int
-    listener: int
+    listeners: tuple[tuple[int, ListenerConfig], ...]
     shared: Path | None = None
     verbose: bool = False
 
@@ -70,7 +71,16 @@ class Assignment:
         values = _load(text)
         config = _read_config(values.pop("config"))
         shared = values.pop("shared")
-        return cls(config, shared=None if shared is None else Path(shared), **values)
+        listeners = tuple(
+            (descriptor, ListenerConfig(**place))
+            for descriptor, place in values.pop("listeners")
+        )
+        return cls(
+            config,
+            listeners=listeners,
+            shared=None if shared is None else Path(shared),
+            **values,
+        )
 
 
 def config_to_json(config: ServerConfig) -> str:

@@ -8,24 +8,22 @@ cannot be ours on a loopback listener, and writes that a foreign page sends.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from beamfast.commit.committer import Committer
-from beamfast.commit.lock import FileLock
 from beamfast.connection.service import Service
 from beamfast.documents.store import DocumentStore
 from beamfast.http import WRITE_METHODS, Request, Response
-from beamfast.journal.file import FileJournal
-from beamfast.pipeline import Context, Pipeline
+from beamfast.pipeline import Context, Pipeline, Status
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
 from beamfast.server.config import HostConfig, is_loopback_name
 from beamfast.server.plugin_types import load_plugins
+from beamfast.server.site import Site
 
 #: Values of ``Host`` that need no second look.
 REMEMBERED_NAMES: Final = 1024
@@ -41,6 +39,7 @@ class Host:
         loop: of this process.
         shared: folder of what several workers share; None for a single one.
         run_state: of all workers; an own one without it.
+        site: documents that outlive the host; own ones without it.
 
     Raises:
         ConfigError: a plugin or one of its options does not exist.
@@ -54,24 +53,13 @@ class Host:
         *,
         shared: Path | None = None,
         run_state: RunState | None = None,
+        site: Site | None = None,
     ) -> None:
         self.config = config
-        self.store: DocumentStore = DocumentStore(config.root)
-        root = Path(self.store.root)
-        journal = FileJournal(
-            root,
-            durability=config.durability,
-            turns=shared,
-            retain_entries=config.retain_entries,
-            retain_bytes=config.retain_bytes,
-        )
-        lock = None
-        if shared is not None:
-            name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
-            lock = FileLock(shared / f"files-{name}")
-        self.committer: Committer = Committer(
-            self.store, journal, hub, loop, files_lock=lock
-        )
+        self._owns_site = site is None
+        self.site: Site = site or Site(config, hub, loop, shared=shared)
+        self.store: DocumentStore = self.site.store
+        self.committer: Committer = self.site.committer
         context = Context(
             self.store,
             self.committer,
@@ -86,21 +74,25 @@ class Host:
         plugins = load_plugins(config.plugins)
         self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)
 
+    @property
+    def status(self) -> Status:
+        """What the plugins know of the process."""
+        return self.pipeline.context.status
+
     def start(self) -> None:
-        """Clear what a crash left behind, start the plugins."""
-        self.store.remove_stale_files()
-        self.committer.start()
+        """Start the documents, if nobody has, and the plugins."""
+        self.site.start()
         self.pipeline.start()
 
     def follow(self, service: Service) -> None:
         """Let the plugins know how the connections of the process are."""
-        status = self.pipeline.context.status
-        status.is_draining = lambda: service.is_draining
-        status.connections = partial(len, service.heartbeat)
+        self.status.is_draining = lambda: service.is_draining
+        self.status.connections = partial(len, service.heartbeat)
 
     async def stop(self) -> None:
         """Finish the edits that wait, then stop the plugins."""
-        await self.committer.close()
+        if self._owns_site:
+            await self.site.stop()
         self.pipeline.stop()
 
 

@@ -19,6 +19,7 @@ import uvloop
 
 from beamfast.errors import BusError, ConfigError
 from beamfast.pubsub.unix import UnixBus
+from beamfast.server.binding import Bound
 from beamfast.server.control import (
     CUT,
     DRAIN,
@@ -77,9 +78,16 @@ async def serve(control: Control, assignment: Assignment) -> None:
         ConfigError: the configuration cannot be used.
         BusError: the other workers cannot be reached.
     """
-    with socket.socket(fileno=assignment.listener) as listener:
-        server = Server(assignment.config, listener=listener, shared=assignment.shared)
+    bound = [
+        Bound(place, (socket.socket(fileno=descriptor),))
+        for descriptor, place in assignment.listeners
+    ]
+    try:
+        server = Server(assignment.config, bound=bound, shared=assignment.shared)
         await _serve(server, control, assignment)
+    finally:
+        for one in bound:
+            one.close(remove=False)
 
 
 async def _serve(server: Server, control: Control, assignment: Assignment) -> None:

@@ -1,26 +1,32 @@
-"""The server: everything put together, started, drained and stopped."""
+"""The server: everything put together, started, reloaded, drained and stopped."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import resource
 import signal
-import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import uvloop
 
 from beamfast import __version__
-from beamfast.connection.service import Service
+from beamfast.connection.admission import Admission
+from beamfast.connection.service import Application, Service
 from beamfast.documents.allocator import tune_allocator
+from beamfast.errors import ConfigError
+from beamfast.protocol.http11 import Limits
 from beamfast.pubsub.bus import Bus
 from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
-from beamfast.server.binding import bind_tcp, url_of
+from beamfast.server.binding import Bound, bind, urls_of
 from beamfast.server.config import ServerConfig
-from beamfast.server.host import Host, Hosts
-from beamfast.server.listener import listen
+from beamfast.server.farewell import Farewell
+from beamfast.server.forwarded import TrustedProxies
+from beamfast.server.hosting import Hosting
+from beamfast.server.listener import Closable, listen
 from beamfast.server.plugin_types import load_plugins
 from beamfast.server.rundir import hold_roots
 
@@ -33,8 +39,11 @@ class Server:
 
     Args:
         config: what to serve; checked here.
-        listener: bound and listening; own ones are bound without it.
+        bound: the listeners, when somebody else binds them and closes them.
         shared: folder of what the workers share, if there are others.
+        reload: what plugins call to have the configuration read again; by default
+            this process does it.
+        reread: returns the configuration as it is now; what was given by default.
 
     Raises:
         ConfigError: the configuration is unsafe or names what does not exist.
@@ -44,28 +53,42 @@ class Server:
         self,
         config: ServerConfig,
         *,
-        listener: socket.socket | None = None,
+        bound: Sequence[Bound] | None = None,
         shared: Path | None = None,
+        reload: Callable[[], Awaitable[Sequence[str]]] | None = None,
+        reread: Callable[[], ServerConfig] | None = None,
     ) -> None:
         config.check()
         for host in config.hosts:
             load_plugins(host.plugins)
         self.config = config
-        self._listener = listener
+        self._bound = list(bound or ())
+        self._owns_listeners = bound is None
         self._shared = shared
+        self._ask_reload = reload or self.reload
+        self._reread = reread or (lambda: config)
+        self._restarts = False
         self._draining = asyncio.Event()
         self._cut = asyncio.Event()
+        self._reloads: set[asyncio.Future[Sequence[str]]] = set()
+        self.hosting: Hosting
 
     def bind(self) -> str:
         """
-        Bind the listener and return its URL.
+        Bind the listeners and return the URL of the first.
 
         Raises:
-            OSError: the port is in use, or may not be bound.
+            OSError: a port is in use, or may not be bound.
+            ConfigError: there is no such place.
         """
-        if self._listener is None:
-            self._listener = bind_tcp(self.config.address, self.config.port)
-        return url_of(self._listener)
+        if not self._bound:
+            self._bound = bind(self.config.places)
+        return self.urls[0]
+
+    @property
+    def urls(self) -> list[str]:
+        """Where clients connect to."""
+        return urls_of(self._bound)
 
     def run(self, on_ready: Callable[[str], None] | None = None) -> int:
         """
@@ -100,7 +123,7 @@ class Server:
         Args:
             on_ready: called with the URL once connections are accepted.
             bus: to the other workers, if there are any; closed at the end.
-            handle_signals: stop at SIGINT and SIGTERM.
+            handle_signals: stop at SIGINT and SIGTERM, reload at SIGHUP.
         """
         url = self.bind()
         tune_allocator()
@@ -108,12 +131,16 @@ class Server:
         if handle_signals:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
+            loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
         hub = Hub(loop, bus=bus, shared=self._shared)
         try:
             await self._serve(hub, on_ready, url)
         finally:
             await hub.close()
-            self._close_listener()
+            if self._owns_listeners:
+                for one in self._bound:
+                    one.close()
+                self._bound = []
 
     async def _serve(
         self, hub: Hub, on_ready: Callable[[str], None] | None, url: str
@@ -121,49 +148,76 @@ class Server:
         config = self.config
         loop = asyncio.get_running_loop()
         run_state = RunState(self._shared)
-        hosts = Hosts(
-            [
-                Host(one, hub, loop, shared=self._shared, run_state=run_state)
-                for one in config.hosts
-            ],
-            is_loopback=config.is_loopback,
+        hosting = self.hosting = Hosting(
+            config, hub, loop, shared=self._shared, run_state=run_state
         )
-        service = Service(
-            hosts.handle,
-            loop,
-            hub.registry,
-            server=(
-                f"beamfast/{__version__}"
-                if config.server_header is None
-                else config.server_header
-            ),
-        )
+        service = _service(hosting.application, hub, loop, config)
         hub.open_connections = service.heartbeat.connections
-        for host in hosts.hosts:
-            host.follow(service)
-            host.start()
-        assert self._listener is not None
-        server = await listen(self._listener, service)
+        hosting.start(service, self._ask_reload)
+        listeners = await self._listen(service, hosting)
         try:
             if on_ready is not None:
                 on_ready(url)
             await self._draining.wait()
             logger.info("stopping")
-            server.close()
-            await self._drain(service)
+            # Probes are the first to learn of it.
+            service.is_draining = True
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._cut.wait(), config.pre_stop)
+            for listener in listeners:
+                listener.close()
+            farewell = Farewell(service, config.drain, restarts=self._restarts)
+            await farewell.take(self._cut)
         finally:
-            server.close()
+            for listener in listeners:
+                listener.close()
             await service.cancel_handlers()
-            for host in hosts.hosts:
-                await host.stop()
+            await hosting.stop()
             run_state.close()
             service.expiry.close()
             service.heartbeat.close()
 
-    def _close_listener(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+    async def _listen(self, service: Service, hosting: Hosting) -> list[Closable]:
+        limits = self.config.limits
+        admission = Admission(
+            service,
+            most=limits.max_connections or _room(),
+            per_address=limits.max_connections_per_address,
+            per_second=limits.connections_per_second,
+        )
+        proxies = TrustedProxies(self.config.trusted_proxies)
+        return [
+            await listen(
+                *(bound.sockets[0], admission),
+                tls=hosting.certificates.context if bound.config.tls else None,
+                proxies=proxies if bound.config.proxy_protocol else None,
+                handshake_timeout=limits.head_timeout,
+            )
+            for bound in self._bound
+        ]
+
+    async def reload(self) -> Sequence[str]:
+        """
+        Read the configuration again and serve what it says.
+
+        Returns:
+            the problems; if there are any, nothing has changed.
+        """
+        logger.info("Reloading configuration...")
+        try:
+            config = await asyncio.to_thread(self._reread)
+            self.hosting.replace(self.hosting.prepare(config))
+        except ConfigError as error:
+            logger.error("The configuration stays as it was: %s", error)
+            return str(error).splitlines()
+        logger.info("Configuration reloaded successfully")
+        return ()
+
+    def _reload_soon(self) -> None:
+        task = asyncio.ensure_future(self.reload())
+        # Somebody has to hold it.
+        self._reloads.add(task)
+        task.add_done_callback(self._reloads.discard)
 
     def stop(self) -> None:
         """Begin to stop; a second call cuts what is still open."""
@@ -171,8 +225,14 @@ class Server:
             self.cut()
         self.drain()
 
-    def drain(self) -> None:
-        """Accept no more and let what is open end; again means the same."""
+    def drain(self, *, restarts: bool = False) -> None:
+        """
+        Accept no more and let what is open end; again means the same.
+
+        Args:
+            restarts: others take over.
+        """
+        self._restarts = self._restarts or restarts
         self._draining.set()
 
     def cut(self) -> None:
@@ -180,18 +240,29 @@ class Server:
         self._draining.set()
         self._cut.set()
 
-    async def _drain(self, service: Service) -> None:
-        """Let requests finish, say goodbye to streams, cut what stays."""
-        service.is_draining = True
-        for connection in service.heartbeat.connections():
-            connection.on_drain()
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + self.config.drain
-        while len(service.heartbeat) and loop.time() < deadline:
-            if self._cut.is_set():
-                break
-            await asyncio.sleep(0.02)
-        for connection in service.heartbeat.connections():
-            connection.abort()
-        # One turn, in which the transports report their end.
-        await asyncio.sleep(0)
+
+def _room() -> int:
+    """Return how many connections the descriptors of this process allow."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 0 if soft == resource.RLIM_INFINITY else soft * 9 // 10
+
+
+def _service(
+    application: Application,
+    hub: Hub,
+    loop: asyncio.AbstractEventLoop,
+    config: ServerConfig,
+) -> Service:
+    """Return what the connections share."""
+    limits = config.limits
+    header = config.server_header
+    return Service(
+        application,
+        loop,
+        hub.registry,
+        server=f"beamfast/{__version__}" if header is None else header,
+        limits=Limits(limits.request_line, limits.head, limits.fields, limits.max_body),
+        head_timeout=limits.head_timeout,
+        body_timeout=limits.body_timeout,
+        idle_timeout=limits.keep_alive,
+    )

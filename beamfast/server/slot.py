@@ -60,7 +60,7 @@ class Slot:
             self.process = subprocess.Popen(  # noqa: S603 - our own code
                 [*command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), assignment.listener),
+                pass_fds=(theirs.fileno(), *(one for one, _ in assignment.listeners)),
             )
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)

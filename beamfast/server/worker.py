@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from beamfast.errors import ConfigError
-from beamfast.server.binding import bind_tcp_for, url_of
+from beamfast.server.binding import Bound, bind, urls_of
 from beamfast.server.config import ServerConfig
 from beamfast.server.control import (
     CUT,
@@ -116,11 +116,11 @@ class Supervisor:
         self._starts = starts or command("worker")
         self._silence = silence
         self._slots = [Slot(number) for number in range(max(1, config.workers))]
-        self._listeners: list[socket.socket] = []
+        self._bound: list[Bound] = []
         self._folder: Path | None = None
         self._selector: selectors.BaseSelector
         self._on_ready: Callable[[str], None] | None = None
-        self._url = ""
+        self.urls: list[str] = []
         self._looked = 0.0
         self._was_ready = False
         self._kill_at: float | None = None
@@ -128,17 +128,16 @@ class Supervisor:
 
     def bind(self) -> str:
         """
-        Bind the listeners and return their URL.
+        Bind the listeners and return the URL of the first.
 
         Raises:
-            OSError: the port is in use, or may not be bound.
+            OSError: a port is in use, or may not be bound.
+            ConfigError: there is no such place.
         """
-        if not self._listeners:
-            self._listeners = bind_tcp_for(
-                len(self._slots), self.config.address, self.config.port
-            )
-            self._url = url_of(self._listeners[0])
-        return self._url
+        if not self._bound:
+            self._bound = bind(self.config.places, len(self._slots))
+            self.urls = urls_of(self._bound)
+        return self.urls[0]
 
     def run(self, on_ready: Callable[[str], None] | None = None) -> int:
         """
@@ -235,7 +234,7 @@ class Supervisor:
         elif not self._was_ready and all(slot.is_ready for slot in self._slots):
             self._was_ready = True
             if self._on_ready is not None:
-                self._on_ready(self._url)
+                self._on_ready(self.urls[0])
 
     def _look_after(self, slot: Slot, now: float) -> None:
         code = self._reap(slot, now)
@@ -263,7 +262,9 @@ class Supervisor:
             self.config,
             slot.number,
             len(self._slots),
-            self._listeners[slot.number].fileno(),
+            tuple(
+                (one.sockets[slot.number].fileno(), one.config) for one in self._bound
+            ),
             self._folder,
             self._verbose,
         )
@@ -287,9 +288,9 @@ class Supervisor:
             slot.kill()
 
     def _close_listeners(self) -> None:
-        for listener in self._listeners:
-            listener.close()
-        self._listeners = []
+        for one in self._bound:
+            one.close()
+        self._bound = []
 
 
 class Signals:

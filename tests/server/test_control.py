@@ -6,7 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
+from beamfast.server.config import (
+    HostConfig,
+    ListenerConfig,
+    PluginConfig,
+    ServerConfig,
+)
 from beamfast.server.control import (
     Assignment,
     Control,
@@ -60,7 +65,9 @@ def test_a_configuration_arrives_as_it_was():
 @pytest.mark.parametrize("shared", [None, Path("/run/beamfast/workers-1")])
 def test_an_assignment_arrives_as_it_was(ends, shared):
     supervisor, worker = ends
-    assignment = Assignment(CONFIG, 1, 3, 17, shared, verbose=True)
+    assignment = Assignment(
+        CONFIG, 1, 3, ((17, ListenerConfig("unix:x")),), shared, True
+    )
     assert "\n" not in assignment.to_json()
     assert supervisor.assign(assignment)
     assert worker.assignment() == assignment
@@ -68,7 +75,7 @@ def test_an_assignment_arrives_as_it_was(ends, shared):
 
 def test_words_behind_the_assignment_are_kept(ends):
     supervisor, worker = ends
-    supervisor.assign(Assignment(CONFIG, 0, 1, 3))
+    supervisor.assign(Assignment(CONFIG, 0, 1, ()))
     supervisor.send("drain")
     assert worker.assignment() is not None
     assert worker.receive() == ["drain"]
@@ -99,7 +106,7 @@ def test_a_supervisor_that_is_gone_assigns_nothing(ends):
 def test_a_worker_that_is_gone_is_not_an_error(ends):
     supervisor, worker = ends
     worker.close()
-    assert not supervisor.assign(Assignment(CONFIG, 0, 1, 3))
+    assert not supervisor.assign(Assignment(CONFIG, 0, 1, ()))
     supervisor.send("drain")
 
 
@@ -123,7 +130,7 @@ def test_it_can_be_waited_for(ends):
 
 def test_nobody_waits_for_an_end_that_does_not_read(ends):
     supervisor, worker = ends
-    supervisor.assign(Assignment(CONFIG, 0, 1, 3))
+    supervisor.assign(Assignment(CONFIG, 0, 1, ()))
     for _ in range(100_000):
         supervisor.send("heartbeat")
     assert worker.assignment() is not None

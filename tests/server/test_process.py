@@ -13,7 +13,12 @@ import pytest
 from beamfast.errors import ConfigError
 from beamfast.server import process
 from beamfast.server.binding import bind_tcp
-from beamfast.server.config import HostConfig, PluginConfig, ServerConfig
+from beamfast.server.config import (
+    HostConfig,
+    ListenerConfig,
+    PluginConfig,
+    ServerConfig,
+)
 from beamfast.server.control import (
     Assignment,
     Control,
@@ -23,6 +28,8 @@ from beamfast.server.control import (
 from beamfast.server.process import print_config, run_worker, serve
 from beamfast.server.settings import Loaded
 from beamfast.server.written import Written
+
+PLACE = ListenerConfig("127.0.0.1:0")
 
 
 class Supervisor:
@@ -55,7 +62,7 @@ def assignment(tmp_path):
     listener = bind_tcp("127.0.0.1", 0)
     config = ServerConfig((HostConfig(tmp_path),), port=0)
     descriptor = listener.detach()
-    yield Assignment(config, 0, 1, descriptor)
+    yield Assignment(config, 0, 1, ((descriptor, PLACE),))
     if descriptor >= 0:
         # Closed with the server that it was given to, or by nobody.
         try:
@@ -97,7 +104,7 @@ async def test_heartbeats_go_on(supervisor, assignment, monkeypatch):
 
 
 async def test_it_serves_on_the_listener_that_it_was_given(assignment, task):
-    given = socket.socket(fileno=os.dup(assignment.listener))
+    given = socket.socket(fileno=os.dup(assignment.listeners[0][0]))
     place = given.getsockname()
     given.close()
     reader, writer = await asyncio.open_connection(*place)
@@ -109,7 +116,7 @@ async def test_it_serves_on_the_listener_that_it_was_given(assignment, task):
 
 async def half_sent(assignment):
     """Open a connection with a request that a drain waits for."""
-    given = socket.socket(fileno=os.dup(assignment.listener))
+    given = socket.socket(fileno=os.dup(assignment.listeners[0][0]))
     reader, writer = await asyncio.open_connection(*given.getsockname())
     given.close()
     writer.write(
@@ -197,7 +204,7 @@ def test_a_configuration_that_cannot_be_used_has_its_exit_code(tmp_path, capsys)
     ours, theirs = socket.socketpair()
     control = Control(ours)
     config = ServerConfig((host,))
-    control.assign(Assignment(config, 0, 1, listener.detach()))
+    control.assign(Assignment(config, 0, 1, ((listener.detach(), PLACE),)))
     assert run_worker(theirs.detach()) == 2
     assert "beamfast: there is no plugin named nothing" in capsys.readouterr().err
     control.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from beamfast.server.binding import bind_tcp
-from beamfast.server.config import HostConfig, ServerConfig
+from beamfast.server.config import HostConfig, ListenerConfig, ServerConfig
 from beamfast.server.control import Assignment
 from beamfast.server.slot import BACK_OFF, BACK_OFF_LIMIT, STABLE, Slot
 
@@ -25,12 +25,14 @@ for word in sys.argv[1:-1]:
 sys.exit(5 if file.readline() == b"drain\\n" else 0)
 """
 
+PLACE = ListenerConfig("127.0.0.1:0")
+
 
 @pytest.fixture
 def assignment():
     with bind_tcp("127.0.0.1", 0) as listener:
         config = ServerConfig((HostConfig(Path("/srv")),))
-        yield Assignment(config, 0, 1, listener.fileno())
+        yield Assignment(config, 0, 1, ((listener.fileno(), PLACE),))
 
 
 @pytest.fixture
@@ -148,13 +150,14 @@ def test_ctrl_c_is_held_back_until_the_worker_says_what_it_means(start):
 
 
 def test_a_worker_gets_the_listener_and_no_other_descriptor(start, assignment):
+    listener = assignment.listeners[0][0]
     slot = Slot(0)
     stranger, other = os.pipe()
     os.set_inheritable(stranger, True)
     code = (
         "import os, sys\n"
         "open_ = [n for n in range(3, 64) if os.path.exists(f'/dev/fd/{n}')]\n"
-        f"sys.exit({{{assignment.listener}, int(sys.argv[-1])}} - set(open_) != set()\n"
+        f"sys.exit({{{listener}, int(sys.argv[-1])}} - set(open_) != set()\n"
         f"         or {stranger} in open_)"
     )
     start(slot, code=code)

@@ -259,7 +259,7 @@ def test_connections_are_refused_while_the_workers_drain(workshop):
     code = """
 say("ready")
 file.readline()
-listener = socket.socket(fileno=assignment["listener"])
+listener = socket.socket(fileno=assignment["listeners"][0][0])
 place = listener.getsockname()
 listener.close()
 try:

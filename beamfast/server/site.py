@@ -1,0 +1,71 @@
+"""
+The documents of one root, for as long as the process lives.
+
+Hosts come and go with configurations; what is known of their documents stays, and
+so does whoever follows them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+
+from beamfast.commit.committer import Committer
+from beamfast.commit.lock import FileLock
+from beamfast.documents.store import DocumentStore
+from beamfast.journal.file import FileJournal
+from beamfast.pubsub.hub import Hub
+from beamfast.server.config import HostConfig, LimitsConfig
+
+
+class Site:
+    """
+    A document root with its store, journal and committer.
+
+    Args:
+        config: of the first host that serves it.
+        hub: topics of this process.
+        loop: of this process.
+        shared: folder of what several workers share; None for a single one.
+        limits: of the server.
+    """
+
+    def __init__(
+        self,
+        config: HostConfig,
+        hub: Hub,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        shared: Path | None = None,
+        limits: LimitsConfig | None = None,
+    ) -> None:
+        edit_limit = (limits or LimitsConfig()).edit_limit
+        self.store: DocumentStore = DocumentStore(config.root, edit_limit=edit_limit)
+        root = Path(self.store.root)
+        journal = FileJournal(
+            root,
+            durability=config.durability,
+            turns=shared,
+            retain_entries=config.retain_entries,
+            retain_bytes=config.retain_bytes,
+        )
+        lock = None
+        if shared is not None:
+            name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
+            lock = FileLock(shared / f"files-{name}")
+        self.committer: Committer = Committer(
+            self.store, journal, hub, loop, files_lock=lock
+        )
+        self._is_started = False
+
+    def start(self) -> None:
+        """Clear what a crash left behind, begin to notice what others do."""
+        if not self._is_started:
+            self._is_started = True
+            self.store.remove_stale_files()
+            self.committer.start()
+
+    async def stop(self) -> None:
+        """Finish the edits that wait."""
+        await self.committer.close()
