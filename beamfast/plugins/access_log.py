@@ -15,9 +15,10 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, TextIO
+from typing import Final, Literal
 
 from beamfast.http import Request, Response
+from beamfast.logfile import LogFile
 from beamfast.pipeline import Context, Plugin
 
 logger: logging.Logger = logging.getLogger("beamfast.access_log")
@@ -37,11 +38,16 @@ class Options:
         log_file: path, also as ``file://`` URL; standard output when empty.
         format: ``common``, ``combined`` or ``json``.
         buffer_size: lines kept before they are written.
+        rotate_size_mb: MiB after which a new file is begun; 0 for never. The old
+            one gets the time, as ``access.log.20260131_235959``.
+        rotate_daily: begin a new file each day (UTC).
     """
 
     log_file: str = ""
     format: Literal["common", "combined", "json"] = "common"
     buffer_size: int = 1
+    rotate_size_mb: float = 0.0
+    rotate_daily: bool = False
 
 
 class AccessLog(Plugin[Options]):
@@ -53,7 +59,7 @@ class AccessLog(Plugin[Options]):
         super().__init__(options)
         self._lines: list[str] = []
         self._full = max(self.options.buffer_size, 1)
-        self._file: TextIO | None = None
+        self._file: LogFile | None = None
         self._second = 0
         self._stamp = ""
 
@@ -62,12 +68,14 @@ class AccessLog(Plugin[Options]):
         name = self.options.log_file.removeprefix("file://")
         if not name:
             return
-        path = Path(name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("a", encoding="utf-8")
+            self._file = LogFile(
+                Path(name),
+                max_bytes=int(self.options.rotate_size_mb * 2**20),
+                is_daily=self.options.rotate_daily,
+            )
         except OSError as error:
-            logger.warning("access log %s: %s; using standard output", path, error)
+            logger.warning("access log %s: %s; using standard output", name, error)
 
     def stop(self) -> None:
         """Write what is buffered and close the file."""
@@ -89,13 +97,18 @@ class AccessLog(Plugin[Options]):
         lines, self._lines = self._lines, []
         if not lines:
             return
-        target = sys.stdout if self._file is None else self._file
+        text = "\n".join(lines) + "\n"
         try:
-            target.write("\n".join(lines) + "\n")
-            target.flush()
+            if self._file is None:
+                sys.stdout.write(text)
+                sys.stdout.flush()
+            else:
+                self._file.write(text)
         except (OSError, ValueError) as error:
             logger.warning("access log: %s", error)
-            self._file = None
+            file, self._file = self._file, None
+            if file is not None:
+                file.close()
 
     def _line(self, request: Request, response: Response) -> str:
         body, size = response.body, 0

@@ -83,3 +83,24 @@ async def test_a_file_that_cannot_be_written_falls_back(make_site, tmp_path, cap
     assert (await site.ask("GET", "/notes.txt")).status == 200
     await asyncio.sleep(0)
     assert '"GET /notes.txt HTTP/1.1" 200 10' in capsys.readouterr().out
+
+
+async def test_the_folder_is_made_and_a_full_file_is_renamed(make_site, tmp_path):
+    site, lines = log(make_site, tmp_path, rotate_size_mb=1e-6)
+    for number in range(3):
+        await site.ask("GET", f"/{number}")
+        assert [f'"GET /{number} ' in line for line in await lines()] == [True]
+    names = sorted(path.name for path in (tmp_path / "logs").iterdir())
+    assert len(names) == 3
+    assert all(re.match(r"access\.log(\.\d{8}_\d{6}|$)", name) for name in names)
+
+
+async def test_quotes_and_control_characters_cannot_break_the_line(make_site, tmp_path):
+    site, lines = log(make_site, tmp_path, format="combined")
+    request = site.request("GET", "/notes.txt", b"")
+    request.user = 'eve" 200 1\n127.0.0.1 - bob\x1b[31m'
+    response = site.hosts.handle(request)
+    if not hasattr(response, "status"):
+        response = await response
+    [line] = await lines()
+    assert "\\x22 200 1\\x0a127.0.0.1 - bob\\x1b[31m [" in line
