@@ -23,6 +23,7 @@ from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
 from beamfast.server.binding import Bound, bind, urls_of
 from beamfast.server.config import ServerConfig
+from beamfast.server.embedding import Embedding, Source
 from beamfast.server.farewell import Farewell
 from beamfast.server.forwarded import TrustedProxies
 from beamfast.server.hosting import Hosting
@@ -33,12 +34,15 @@ from beamfast.server.rundir import hold_roots
 logger: logging.Logger = logging.getLogger("beamfast.server")
 
 
-class Server:
+class Server(Embedding):
     """
-    One process that serves the hosts of a configuration.
+    One process that serves the hosts of a configuration, and Python handlers.
 
     Args:
-        config: what to serve; checked here.
+        config: what to serve; checked here. A folder stands for the default
+            pipeline on it, None for handlers alone.
+        address: to listen on instead of the configuration's.
+        port: likewise; 0 for any free one.
         bound: the listeners, when somebody else binds them and closes them.
         shared: folder of what the workers share, if there are others.
         reload: what plugins call to have the configuration read again; by default
@@ -51,22 +55,24 @@ class Server:
 
     def __init__(
         self,
-        config: ServerConfig,
+        config: Source = None,
         *,
+        address: str | None = None,
+        port: int | None = None,
         bound: Sequence[Bound] | None = None,
         shared: Path | None = None,
         reload: Callable[[], Awaitable[Sequence[str]]] | None = None,
         reread: Callable[[], ServerConfig] | None = None,
     ) -> None:
-        config.check()
-        for host in config.hosts:
+        super().__init__(config, address=address, port=port)
+        self.config.check()
+        for host in self.config.hosts:
             load_plugins(host.plugins)
-        self.config = config
         self._bound = list(bound or ())
         self._owns_listeners = bound is None
         self._shared = shared
         self._ask_reload = reload or self.reload
-        self._reread = reread or (lambda: config)
+        self._reread = reread or (lambda: self.config)
         self._restarts = False
         self._draining = asyncio.Event()
         self._cut = asyncio.Event()
@@ -132,10 +138,11 @@ class Server:
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        hub = Hub(loop, bus=bus, shared=self._shared)
+        hub = self._hub = Hub(loop, bus=bus, shared=self._shared)
         try:
             await self._serve(hub, on_ready, url)
         finally:
+            self._hub = None
             await hub.close()
             if self._owns_listeners:
                 for one in self._bound:
@@ -145,7 +152,7 @@ class Server:
     async def _serve(
         self, hub: Hub, on_ready: Callable[[str], None] | None, url: str
     ) -> None:
-        config = self.config
+        config = self.insert(self.config)
         loop = asyncio.get_running_loop()
         run_state = RunState(self._shared)
         hosting = self.hosting = Hosting(
@@ -205,7 +212,7 @@ class Server:
         """
         logger.info("Reloading configuration...")
         try:
-            config = await asyncio.to_thread(self._reread)
+            config = self.insert(await asyncio.to_thread(self._reread))
             self.hosting.replace(self.hosting.prepare(config))
         except ConfigError as error:
             logger.error("The configuration stays as it was: %s", error)
