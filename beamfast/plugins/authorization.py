@@ -17,7 +17,9 @@ from beamfast.documents.credentials import Credential, read_credentials
 from beamfast.documents.page import Page
 from beamfast.documents.request import enters_templates
 from beamfast.documents.rules import Caller, Question, Rules
+from beamfast.documents.schema import validate_page
 from beamfast.documents.selector import Selector, range_selector
+from beamfast.documents.vocabulary import SCHEMAS
 from beamfast.errors import DocumentError
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
@@ -46,9 +48,14 @@ class Authorization(Plugin[Options]):
         super().__init__(options)
         self._page: Page[tuple[Rules, dict[str, Credential]]] = Page(
             str(self.options.authfile),
-            lambda text: (Rules.parse(text), read_credentials(text)),
+            self._parse,
             (Rules(), {}),
         )
+
+    def _parse(self, text: str) -> tuple[Rules, dict[str, Credential]]:
+        for problem in validate_page(text, SCHEMAS):
+            logger.warning("%s, %s", self.options.authfile, problem)
+        return Rules.parse(text), read_credentials(text)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Answer 403, or OPTIONS with the allowed methods; else let it pass."""

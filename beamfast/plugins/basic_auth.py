@@ -12,6 +12,7 @@ import asyncio
 import base64
 import hashlib
 import hmac
+import logging
 import re
 import secrets
 import time
@@ -22,8 +23,12 @@ from typing import Final, Literal
 
 from beamfast.documents.credentials import Credential, read_credentials
 from beamfast.documents.page import Page
+from beamfast.documents.schema import validate_page
+from beamfast.documents.vocabulary import SCHEMAS
 from beamfast.http import Request, Response
 from beamfast.pipeline import Context, Plugin
+
+logger: logging.Logger = logging.getLogger("beamfast.basic_auth")
 
 #: Seconds for which a checked password need not be checked again.
 REMEMBERED: Final = 60.0
@@ -62,11 +67,16 @@ class BasicAuth(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._page: Page[dict[str, Credential]] = Page(
-            str(self.options.authfile), read_credentials, {}
+            str(self.options.authfile), self._parse, {}
         )
         self._key = secrets.token_bytes(16)
         self._checked: dict[bytes, float] = {}
         self._slots = asyncio.Semaphore(AT_ONCE)
+
+    def _parse(self, text: str) -> dict[str, Credential]:
+        for problem in validate_page(text, SCHEMAS):
+            logger.warning("%s, %s", self.options.authfile, problem)
+        return read_credentials(text)
 
     def handle_request(
         self, request: Request, context: Context

@@ -172,3 +172,16 @@ async def test_a_patch_needs_a_rule_for_the_whole_document(guarded):
     assert (await site.ask("PATCH", "/page.html", body, **fields)).status == 403
     site = guarded(rule("*", "PATCH", "/page.html"))
     assert (await site.ask("PATCH", "/page.html", body, **fields)).status == 200
+
+
+async def test_mistakes_in_the_page_are_told_with_their_lines(
+    make_site, tmp_path, caplog
+):
+    page = tmp_path / "rules.html"
+    page.write_text(
+        "<!DOCTYPE html>\n<p itemscope itemtype='https://rustybeam.net/schema/"
+        "AuthorizationRule'>\n<b itemprop=role>*</b><b itemprop=path>/*</b>"
+    )
+    site = make_site(PluginConfig("authorization", {"authfile": page}))
+    assert (await site.ask("GET", "/page.html")).status == 403
+    assert f"{page}, line 2: AuthorizationRule without method" in caplog.text
