@@ -19,7 +19,10 @@ nox.options.reuse_venv = "yes"
 nox.options.sessions = ["tests", "lint", "types", "layers", "docs", "package"]
 
 PROJECT = nox.project.load_toml("pyproject.toml")
-EXTENSIONS = ["beamfast._frames", "beamfast._outbound", "beamfast._fanout"]
+EXTENSIONS = [
+    f"beamfast._{name}"
+    for name in ("frames", "backlog", "wire", "outbound", "lanes", "fanout")
+]
 # Cython adds these to its modules; which of them depends on the version.
 STUBTEST_ALLOWED = r"""
 .*\.__reduce_cython__
@@ -30,8 +33,9 @@ STUBTEST_ALLOWED = r"""
 
 CORE_TESTS = [
     *("pytest", "-q", "tests/test_frames.py"),
+    *("tests/test_backlog.py", "tests/test_wire.py"),
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
-    *("tests/test_fanout.py", "tests/test_fanout_histories.py"),
+    *("tests/test_lanes.py", "tests/test_fanout.py", "tests/test_fanout_histories.py"),
 ]
 # Left out: memory that runs out, and two kinds of line that run without being
 # traced (without the GIL; after a return in a finally).

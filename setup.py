@@ -1,4 +1,4 @@
-"""The three extension modules; everything else is in pyproject.toml."""
+"""The extension modules; everything else is in pyproject.toml."""
 
 from setuptools import Extension, setup
 
@@ -26,7 +26,10 @@ def extension(name: str, *needs: str) -> Extension:
 setup(
     ext_modules=[
         extension("_frames"),
-        extension("_outbound", "_frames"),
-        extension("_fanout", "_frames", "_outbound"),
+        extension("_backlog"),
+        extension("_wire", "_backlog"),
+        extension("_outbound", "_backlog", "_frames", "_wire"),
+        extension("_lanes", "_backlog", "_outbound", "_wire"),
+        extension("_fanout", "_backlog", "_lanes", "_outbound", "_wire"),
     ]
 )

@@ -2,21 +2,9 @@ from asyncio import AbstractEventLoop
 from collections.abc import Callable, Set
 from typing import Any, Self, final
 
-from beamfast._outbound import LoopState, Outbound
-
-@final
-class Lane: ...
-
-@final
-class Counters:
-    @property
-    def messages(self) -> int: ...
-    @property
-    def encodes(self) -> int: ...
-    @property
-    def deliveries(self) -> int: ...
-    @property
-    def delivered_bytes(self) -> int: ...
+from beamfast._lanes import Counters
+from beamfast._outbound import Outbound
+from beamfast._wire import LoopState
 
 @final
 class Topic:
@@ -45,8 +33,12 @@ class TopicRegistry:
         name: str,
         wire_form: Callable[[Any], bytes],
         filters: frozenset[Any] = ...,
+        *,
+        slow_consumer: str = "close",
+        refresh: Callable[[Any, str, Callable[[Any], bytes]], object] | None = None,
     ) -> bool: ...
     def unsubscribe(self, subscriber: Outbound, name: str) -> bool: ...
+    def resume(self, subscriber: Outbound, name: str, copy: bytes) -> bool: ...
     def publish(
         self,
         name: str,
@@ -55,6 +47,7 @@ class TopicRegistry:
         matched: Set[Any] = ...,
         exclude: Outbound | None = None,
         same_item: bool = False,
+        key: Any = None,
     ) -> int: ...
     def subscribers(self, name: str) -> int: ...
     def topic(self, name: str) -> Topic | None: ...

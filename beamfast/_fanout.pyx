@@ -4,222 +4,28 @@
 """
 Topics, and the tick that sends what one loop turn published on them.
 
-A topic has one lane for each wire form and set of filters. What is published
-joins the lane's open run; once per loop turn the tick freezes it into a batch
-and walks the subscribers, one send each, in slices so that everything else gets
-its turn. Every subscriber gets every message once and in order, whoever joins,
-leaves, writes or lags meanwhile: an entry carries the number of the newest
-message that has been taken care of. What a message is, only wire forms know.
+A topic has one lane for each wire form, set of filters and way to compress, and
+a subscriber is in one of them. Once per loop turn the tick walks the lanes that
+something was published on, in slices so that everything else gets its turn. What
+a message is, only wire forms know.
+
+Messages that refer to earlier ones have to reach everybody who shares their
+window. Who joins waits beside it, without compression, until the window begins
+anew; who missed something goes back there.
 """
 
 cimport cython
-from cpython.mem cimport PyMem_Free, PyMem_Realloc
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport uint32_t, uint64_t
 
-from beamfast._outbound cimport CONN_DEAF, CONN_MUTE, Batch, LoopState, Outbound
-from beamfast._outbound cimport entry_t, lane_leave, lane_t, lane_walk, late_t
-from beamfast._outbound cimport frames_after, frames_items, mark_t, walk_t
+from beamfast._backlog cimport SLOW_DROP_OLDEST, SLOW_RESYNC, lane_t, membership_t
+from beamfast._lanes cimport SLICE, Counters, Lane, policy_of
+from beamfast._outbound cimport Outbound, conn_is_coded, conn_member, conn_stale
+from beamfast._wire cimport CONN_LAGS, CONN_MUTE, CONN_WAITS, MEMBER_STALE, LoopState
 
 
 cdef enum:
-    # Sends in one loop turn: about a millisecond.
-    SLICE = 256
-    # A run is closed at this size; a larger message is a batch of its own.
-    RUN_BYTES = 64 * 1024
-    RUN_MESSAGES = 256
-    OWN_BATCH = 16 * 1024
-
-
-@cython.final
-cdef class Lane:
-    """The subscribers of a topic that get the same bytes."""
-
-    def __cinit__(self, Topic topic, wire_form, frozenset filters):
-        self.lane.owner = <void *>self
-        self.lane.catch_up = catch_up
-        self.lane.emptied = emptied
-        self.topic = topic
-        self.wire_form = wire_form
-        self.filters = filters
-        self.messages = []
-        self.batches = []
-
-    def __dealloc__(self):
-        cdef PyObject *member
-        # Only when the whole registry is dropped while it still has subscribers.
-        while self.lane.count:
-            member = <PyObject *>self.lane.entries[0].conn.owner
-            lane_leave(&self.lane, 0)
-            Py_DECREF(<object>member)
-        PyMem_Free(self.marks)
-
-    cdef bint is_concerned(self, object matched) except -1:
-        return not self.filters or not self.filters.isdisjoint(matched)
-
-    cdef entry_t *entry_of(self, Outbound member) noexcept:
-        """Return the entry of ``member``, which has been found to have one."""
-        cdef uint32_t index
-        for index in range(member.conn.count):
-            if member.conn.memberships[index].lane == &self.lane:
-                return &self.lane.entries[member.conn.memberships[index].slot]
-        return NULL
-
-    # Publishing.
-
-    cdef int append(self, bytes message, bint same_item) except -1:
-        """Add a message to the open run; ``same_item`` costs no budget item."""
-        cdef Py_ssize_t size = len(message)
-        cdef uint32_t items = 0
-        if (
-            self.run_size + size > RUN_BYTES
-            or self.run_count == RUN_MESSAGES
-            or size > OWN_BATCH
-        ):
-            self.freeze()
-        if self.run_count == self.run_capacity:
-            self.run_capacity = self.run_capacity * 2 if self.run_capacity else 4
-            marks = PyMem_Realloc(self.marks, self.run_capacity * sizeof(mark_t))
-            if marks == NULL:
-                raise MemoryError
-            self.marks = <mark_t *>marks
-        self.messages.append(message)
-        if self.run_count:
-            items = self.marks[self.run_count - 1].items
-        self.run_size += size
-        items += 0 if same_item and self.run_count else 1
-        self.marks[self.run_count] = mark_t(self.run_size, items)
-        self.run_count += 1
-        self.lane.seq += 1
-        if size > OWN_BATCH:
-            self.freeze()
-        return 0
-
-    cdef int freeze(self) except -1:
-        """Turn the open run into a batch that every subscriber shares."""
-        cdef mark_t *marks = self.marks
-        cdef uint32_t count = self.run_count
-        if not count:
-            return 0
-        content = b"".join(self.messages)
-        self.messages.clear()
-        self.marks = NULL
-        self.run_count = self.run_capacity = 0
-        self.run_size = 0
-        self.batches.append(
-            Batch.of(content, self.lane.seq - count + 1, count, marks)
-        )
-        return 0
-
-    # The walk.
-
-    cdef int begin_turn(self) except -1:
-        self.listed = False
-        self.next = None
-        self.freeze()
-        self.turn_end = self.lane.seq
-        return 0
-
-    cdef bint turn_is_over(self) noexcept:
-        cdef Batch batch
-        if not self.batches:
-            return True
-        # What was published after the turn had begun waits for the next one, as
-        # other topics may have been published on in between.
-        batch = <Batch>self.batches[0]
-        return <int32_t>(batch.frames.first - self.turn_end) > 0
-
-    cdef uint32_t walk(self, uint32_t budget) except? 0xFFFFFFFF:
-        """Walk on with the oldest batch; return how many sends that took."""
-        cdef Batch batch = <Batch>self.batches[0]
-        cdef late_t late[SLICE]
-        cdef walk_t walk
-        walk.cursor = self.cursor if self.walking else self.lane.count
-        with nogil:
-            lane_walk(&self.lane, &batch.frames, budget, &walk, late)
-        self.cursor = walk.cursor
-        self.walking = walk.cursor > 0
-        if not self.walking:
-            del self.batches[0]
-        if walk.late:
-            self.finish(batch, late, walk.late)
-        return walk.sent + walk.late
-
-    cdef int finish(self, Batch batch, late_t *late, uint32_t count) except -1:
-        """Do what a slice could not: sockets that are full, slow, corked, broken."""
-        cdef uint32_t index, items
-        cdef Outbound member
-        for index in range(count):
-            Py_INCREF(<object>late[index].conn.owner)
-        for index in range(count):
-            member = <Outbound>late[index].conn.owner
-            items = frames_items(&batch.frames, late[index].offset)
-            if late[index].error:
-                member.doom()
-            elif member.conn.flags:
-                member.put(batch, late[index].offset, items)
-            else:
-                member.pass_on(batch, late[index].offset, items)
-        # Not before all of them have got theirs: this may call anything.
-        for index in range(count):
-            member = <Outbound>late[index].conn.owner
-            member.settle()
-            Py_DECREF(member)
-        return 0
-
-
-cdef int catch_up(lane_t *lane, uint32_t slot) except -1:
-    """Send one subscriber what it has not seen, ahead of the walk."""
-    cdef Lane self = <Lane>lane.owner
-    cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
-    cdef uint32_t seen = lane.entries[slot].seen
-    cdef uint32_t tail = min(lane.seq - seen, self.run_count)
-    cdef uint32_t items = 0
-    cdef size_t offset
-    cdef Batch batch
-    cdef bytes rest = None
-    lane.entries[slot].seen = lane.seq
-    if member.conn.flags & CONN_DEAF:
-        return 0
-    if tail:
-        rest = b"".join(self.messages[self.run_count - tail:])
-        items = self.marks[self.run_count - 1].items
-        if tail < self.run_count:
-            items -= self.marks[self.run_count - tail - 1].items
-    for batch in tuple(self.batches):
-        offset = frames_after(&batch.frames, seen)
-        if offset < batch.frames.size:
-            member.put(batch, offset, frames_items(&batch.frames, offset))
-    if rest is not None:
-        member.put(rest, 0, items)
-    return 0
-
-
-cdef void emptied(lane_t *lane) noexcept:
-    cdef Lane self = <Lane>lane.owner
-    self.topic.release(self)
-
-
-@cython.final
-cdef class Counters:
-    """
-    What was published.
-
-    Attributes:
-        messages: how many; on a topic, the sequence number of the newest.
-        encodes: how often a wire form was called.
-        deliveries: messages times the subscribers that they were meant for.
-        delivered_bytes: bytes of these deliveries.
-    """
-
-    cdef void published(self, uint64_t encodes) noexcept:
-        self.messages += 1
-        self.encodes += encodes
-
-    cdef void delivered(self, uint64_t deliveries, uint64_t size) noexcept:
-        self.deliveries += deliveries
-        self.delivered_bytes += deliveries * size
+    # With somebody waiting to share the window, it begins anew after so many.
+    EPOCH_LEAST = 4
 
 
 @cython.final
@@ -264,23 +70,125 @@ cdef class Topic:
                 return lane
         return None
 
-    cdef Lane lane_for(self, object wire_form, frozenset filters):
-        key = (wire_form, filters)
-        lane = self.by_key.get(key)
-        if lane is None:
-            lane = self.by_key[key] = Lane.__new__(Lane, self, wire_form, filters)
-            self.lanes = tuple(self.by_key.values())
-            self.union = None
+    cdef Lane lane_for(self, Outbound member, Lane former, tuple key, int policy):
+        """Return the lane for who joins now and wants what the key says."""
+        cdef const lane_t *left = NULL if former is None else &former.lane
+        coding = key[4]
+        if coding is None or policy >= SLOW_DROP_OLDEST or not coding.has_takeover:
+            return self.lane_at(key, policy, ALONE)
+        shared = self.by_key.get((key, <int>SHARED))
+        if (
+            (shared is None or not (<Lane>shared).coder.messages)
+            and not member.conn.flags & CONN_LAGS
+            and not conn_is_coded(&member.conn, left)
+        ):
+            return self.lane_at(key, policy, SHARED)
+        return self.lane_at(key, policy, WAITING)
+
+    cdef Lane lane_at(self, tuple key, int policy, role_t role):
+        cdef Lane lane = self.by_key.get((key, <int>role))
+        coding = key[4]
+        if lane is not None:
+            return lane
+        if coding is None:
+            coder = None
+        elif role == ALONE:
+            coder = coding.single()
+        else:
+            coder = coding.shared() if role == SHARED else coding.outside()
+        lane = Lane.__new__(Lane, self, key, policy, coder)
+        lane.role = role
+        lane.lane.is_shared = role == SHARED
+        lane.lane.is_coded = coder is not None
+        lane.lane.emptied = emptied
+        lane.lane.refresh = refresh
+        lane.lane.withdraw = withdraw
+        self.by_key[key, <int>role] = lane
+        self.waiting += role == WAITING
+        self.lanes = tuple(self.by_key.values())
+        self.union = None
         return lane
 
     cdef int release(self, Lane lane) except -1:
         """Forget an empty lane, and with the last one the topic."""
-        del self.by_key[lane.wire_form, lane.filters]
+        del self.by_key[lane.key, lane.role]
+        self.waiting -= lane.role == WAITING
         self.lanes = tuple(self.by_key.values())
         self.union = None
         if not self.lanes:
             del self.registry.by_name[self.name]
         return 0
+
+    cdef int move(self, Outbound member, Lane former, Lane lane) except -1:
+        """Go on in another lane, without a gap or a repeat."""
+        cdef uint32_t state
+        member.catch_up()
+        state = conn_member(&member.conn, &former.lane).state
+        # First in, then out, or the topic might vanish between the two.
+        member.join(&lane.lane).state = state if lane.lane.policy == SLOW_RESYNC else 0
+        member.leave(&former.lane, &lane.lane)
+        return 0
+
+    cdef int admit(self) except -1:
+        """Let who waits for it share a window, where one can begin anew."""
+        cdef Lane waiting, shared
+        cdef uint32_t slot
+        cdef list ready
+        cdef Outbound member
+        for waiting in self.lanes:
+            if waiting.role != WAITING:
+                continue
+            shared = self.by_key.get((waiting.key, <int>SHARED))
+            if shared is not None and 0 < shared.coder.messages < EPOCH_LEAST:
+                continue
+            ready = []
+            for slot in range(waiting.lane.count):
+                member = <Outbound>waiting.lane.entries[slot].conn.owner
+                if not member.conn.flags & (
+                    CONN_WAITS | CONN_LAGS
+                ) and not conn_is_coded(&member.conn, &waiting.lane):
+                    ready.append(member)
+            if not ready:
+                continue
+            if shared is None:
+                shared = self.lane_at(waiting.key, waiting.lane.policy, SHARED)
+            elif shared.coder.messages:
+                # Somebody with unsent messages costs a send: better a bit later.
+                if waiting.is_busy() and not shared.coder.is_over:
+                    continue
+                shared.coder.begin()
+            for member in ready:
+                self.move(member, waiting, shared)
+            for member in ready:
+                member.settle()
+        return 0
+
+
+cdef void emptied(lane_t *lane) noexcept:
+    cdef Lane self = <Lane>lane.owner
+    (<Topic>self.topic).release(self)
+
+
+cdef lane_t *withdraw(lane_t *lane, uint32_t slot) except? NULL:
+    cdef Lane self = <Lane>lane.owner
+    cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
+    cdef Topic topic = <Topic>self.topic
+    cdef Lane outside = topic.lane_at(self.key, lane.policy, WAITING)
+    topic.move(member, self, outside)
+    return &outside.lane
+
+
+cdef int refresh(lane_t *lane, uint32_t slot) except -1:
+    cdef Lane self = <Lane>lane.owner
+    cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
+    cdef Topic topic = <Topic>self.topic
+    try:
+        self.key[3](member, topic.name, self.wire_form)
+    except Exception as error:
+        context = {"message": "a fresh copy failed", "exception": error}
+        member.state.loop.call_exception_handler(context)
+        member.abort()
+    return 0
 
 
 @cython.final
@@ -310,6 +218,9 @@ cdef class TopicRegistry:
         str name not None,
         wire_form,
         frozenset filters=frozenset(),
+        *,
+        str slow_consumer not None="close",
+        refresh=None,
     ) -> bool:
         """
         Send ``subscriber`` what is published on a topic from now on.
@@ -321,15 +232,24 @@ cdef class TopicRegistry:
             wire_form: called as ``wire_form(message)``, returns the framed bytes.
                 Subscribers with the same callable share them.
             filters: only messages that match one of these; empty for all.
+            slow_consumer: what happens to a subscriber with more waiting than its
+                budget: ``close``; ``resync``, leave out all that waits and send a
+                fresh copy; ``drop-oldest``, leave out the oldest messages;
+                ``coalesce``, leave out what a newer message of its key replaces.
+            refresh: for resync: called as ``refresh(subscriber, name, wire_form)``
+                when nothing waits any more; calls :meth:`resume` then or later.
 
         Returns:
             False when the connection takes no more bytes: it is closing or gone.
 
         Raises:
             RuntimeError: a message in fragments is on its way to it.
+            ValueError: there is no such policy, or ``refresh`` does not fit.
         """
         cdef Topic topic
         cdef Lane lane, former
+        cdef int policy = policy_of(slow_consumer, refresh)
+        cdef tuple key
         if subscriber.conn.flags & CONN_MUTE:
             return False
         if subscriber.is_mid_message:
@@ -337,16 +257,19 @@ cdef class TopicRegistry:
         topic = self.by_name.get(name)
         if topic is None:
             topic = self.by_name[name] = Topic.__new__(Topic, name, self)
+        key = (wire_form, filters, slow_consumer, refresh, subscriber.coding)
         former = topic.lane_of(subscriber)
-        lane = topic.lane_for(wire_form, filters)
-        if former is not lane:
-            if former is not None:
-                subscriber.catch_up()
-            # First in, then out, or the topic might vanish between the two.
-            subscriber.join(&lane.lane)
-            if former is not None:
-                subscriber.leave(&former.lane)
-            subscriber.settle()
+        if former is None or former.key != key:
+            lane = topic.lane_for(subscriber, former, key, policy)
+            if lane.lane.is_coded and not lane.lane.is_shared:
+                # A peer has one window, whatever it is subscribed to.
+                subscriber.leave_epochs()
+                former = topic.lane_of(subscriber)
+            if former is None:
+                subscriber.join(&lane.lane)
+            else:
+                topic.move(subscriber, former, lane)
+        subscriber.settle()
         return True
 
     def unsubscribe(self, Outbound subscriber not None, str name not None) -> bool:
@@ -356,8 +279,37 @@ cdef class TopicRegistry:
         if lane is None:
             return False
         subscriber.catch_up()
-        subscriber.leave(&lane.lane)
+        subscriber.leave(&lane.lane, NULL)
         subscriber.settle()
+        return True
+
+    def resume(
+        self, Outbound subscriber not None, str name not None, bytes copy not None
+    ) -> bool:
+        """
+        Send a fresh copy in place of what was left out, and go on from here.
+
+        Args:
+            copy: framed bytes that tell what everything published so far led to.
+
+        Returns:
+            False, and nothing was sent: nothing was left out, the connection
+            is gone, or earlier bytes wait again; then ``refresh`` is called again.
+        """
+        cdef Topic topic = self.by_name.get(name)
+        cdef Lane lane = None if topic is None else topic.lane_of(subscriber)
+        cdef membership_t *member
+        if lane is None or subscriber.conn.flags & (CONN_WAITS | CONN_MUTE):
+            return False
+        member = conn_member(&subscriber.conn, &lane.lane)
+        if not member.state & MEMBER_STALE:
+            return False
+        lane.lane.entries[member.slot].seen = lane.lane.seq
+        member.state = 0
+        if conn_stale(&subscriber.conn) == NULL:
+            subscriber.conn.flags &= ~<uint32_t>CONN_LAGS
+        # As everybody else would: a subclass may have to wrap it.
+        subscriber.write(copy)
         return True
 
     def publish(
@@ -368,6 +320,7 @@ cdef class TopicRegistry:
         matched=frozenset(),
         Outbound exclude=None,
         bint same_item=False,
+        key=None,
     ) -> int:
         """
         Send ``message`` to every subscriber of a topic that it concerns.
@@ -381,6 +334,8 @@ cdef class TopicRegistry:
             exclude: a subscriber that does not get it.
             same_item: this and the message before belong to one edit, which
                 counts as one item in the queue of a slow subscriber.
+            key: what the message is about, for subscribers with ``coalesce``;
+                messages without one replace each other.
 
         Returns:
             the number of subscribers of the topic, whatever their filters.
@@ -394,6 +349,11 @@ cdef class TopicRegistry:
         cdef list concerned = []
         if topic is None:
             return 0
+        if topic.waiting:
+            topic.admit()
+        if exclude is not None:
+            # Others may refer to what it will not have got.
+            exclude.leave_epochs()
         for lane in topic.lanes:
             if lane.is_concerned(matched):
                 concerned.append(lane)
@@ -402,13 +362,19 @@ cdef class TopicRegistry:
         topic.counters.published(len(encoded))
         self.counters.published(len(encoded))
         for lane in concerned:
-            self.deliver(lane, encoded[lane.wire_form], exclude, same_item)
+            message = encoded[lane.wire_form]
+            self.deliver(lane, message, exclude, same_item, key)
         if exclude is not None:
             exclude.settle()
         return len(topic)
 
     cdef int deliver(
-        self, Lane lane, bytes message, Outbound exclude, bint same_item
+        self,
+        Lane lane,
+        bytes message,
+        Outbound exclude,
+        bint same_item,
+        object key,
     ) except -1:
         cdef bint excluded = exclude is not None and lane.entry_of(exclude) != NULL
         cdef uint64_t deliveries
@@ -419,10 +385,14 @@ cdef class TopicRegistry:
         deliveries = lane.lane.count - excluded
         if not message or not deliveries:
             return 0
-        lane.append(message, same_item)
+        if lane.coder is not None:
+            message = lane.coder.encode(message)
+            (<Topic>lane.topic).counters.compressions += lane.role != WAITING
+            self.counters.compressions += lane.role != WAITING
+        lane.append(message, same_item, key)
         if excluded:
             lane.entry_of(exclude).seen = lane.lane.seq
-        lane.topic.counters.delivered(deliveries, len(message))
+        (<Topic>lane.topic).counters.delivered(deliveries, len(message))
         self.counters.delivered(deliveries, len(message))
         if not lane.listed:
             self.enlist(lane)
@@ -482,7 +452,7 @@ cdef class TopicRegistry:
         """Return the names of the topics that a connection is subscribed to."""
         cdef uint32_t index
         return [
-            (<Lane>subscriber.conn.memberships[index].lane.owner).topic.name
+            (<Topic>(<Lane>subscriber.conn.memberships[index].lane.owner).topic).name
             for index in range(subscriber.conn.count)
         ]
 

@@ -19,6 +19,10 @@ from pathlib import Path
 
 import pytest
 
+from beamfast._fanout import TopicRegistry
+
+from .turns import Loop, Subscriber
+
 DESELECTED = pytest.StashKey[int]()
 MISSING = pytest.StashKey[set[str]]()
 
@@ -100,3 +104,30 @@ def program(pytestconfig: pytest.Config) -> Callable[[str], str]:
         return path
 
     return find
+
+
+@pytest.fixture
+def loop():
+    return Loop()
+
+
+@pytest.fixture
+def registry(loop):
+    return TopicRegistry(loop)
+
+
+@pytest.fixture
+def join(registry):
+    """Make subscribers whose sockets are closed after the test."""
+    made = []
+
+    def join(*names, form=bytes, filters=frozenset(), **options):
+        made.append(subscriber := Subscriber(registry, **options))
+        for name in names:
+            assert registry.subscribe(subscriber, name, form, filters)
+        return subscriber
+
+    yield join
+    for subscriber in made:
+        subscriber.wire.lose()
+        subscriber.wire.peer.close()

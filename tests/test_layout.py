@@ -35,10 +35,19 @@ FORBIDDEN_NAMES = {
 # What each part of the core may see: never asyncio, never a markup library.
 CYTHON_IMPORTS = {
     "_frames": {"cython", "cpython", "libc"},
-    "_outbound": {"cython", "cpython", "libc", "posix", "beamfast._frames"},
+    "_backlog": {"cython", "cpython", "libc"},
+    "_wire": {"cython", "cpython", "libc", "beamfast._backlog"},
+    "_outbound": {
+        *("cython", "cpython", "libc", "beamfast._frames"),
+        *("beamfast._backlog", "beamfast._wire"),
+    },
+    "_lanes": {
+        *("cython", "cpython", "libc"),
+        *("beamfast._backlog", "beamfast._outbound"),
+    },
     "_fanout": {
-        *("cython", "cpython", "libc", "posix"),
-        *("beamfast._frames", "beamfast._outbound"),
+        *("cython", "libc", "beamfast._lanes"),
+        *("beamfast._backlog", "beamfast._outbound", "beamfast._wire"),
     },
 }
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from beamfast._outbound import LoopState, Outbound
+from beamfast._outbound import Outbound
+from beamfast._wire import LoopState
 
 CERTIFICATE = Path(__file__).parent / "data" / "localhost.pem"
 

@@ -24,13 +24,14 @@ enum {
     CONN_CLOSING = 2,     /* close or abort has begun */
     CONN_DEAD = 4,        /* send(2) failed; the transport is being aborted */
     CONN_ENDED = 8,       /* the last bytes are written; nothing may follow */
-    CONN_STALE = 16,      /* over budget: topics pass it over until it has drained */
+    CONN_STALE = 16,      /* overflown: all topics pass it over until it has drained */
     CONN_PAUSED = 32,     /* the transport holds a backlog */
     CONN_QUEUED = 64,     /* the own queue is not empty */
     CONN_CORKED = 128,    /* writes gather until uncork() */
     CONN_INDIRECT = 256,  /* TLS, or no stream socket: through the transport only */
     CONN_DRAINING = 512,  /* a turn that drains the queue is scheduled or running */
-    CONN_OVERFLOW = 1024, /* on_overflow() is due */
+    CONN_OVERFLOW = 1024, /* the queue is over budget, which settle() looks at */
+    CONN_LAGS = 2048,     /* some membership is MEMBER_STALE */
 
     CONN_GONE = CONN_LOST | CONN_CLOSING | CONN_DEAD,
     CONN_MUTE = CONN_GONE | CONN_ENDED, /* takes no bytes at all */
@@ -38,11 +39,15 @@ enum {
     CONN_WAITS = CONN_PAUSED | CONN_QUEUED
 };
 
+/* State of a membership: its topic passes it over until it got a fresh copy. */
+enum { MEMBER_STALE = 1 };
+
 struct lane;
 
 typedef struct {
     struct lane *lane;
     uint32_t slot; /* index of the entry in the lane */
+    uint32_t state;
 } membership_t;
 
 typedef struct {

@@ -6,15 +6,13 @@
 #ifndef BEAMFAST_QUEUE_H
 #define BEAMFAST_QUEUE_H
 
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
+#include "topic.h"
 
 typedef struct {
     void *content;
     size_t offset; /* where its unsent part begins, always between two frames */
     size_t size;   /* of the unsent part */
+    void *source;  /* the lane that it came by, NULL for what was written */
     uint32_t items;
 } piece_t;
 
@@ -24,6 +22,11 @@ typedef struct {
     uint64_t items;
     uint32_t head, count, capacity;
 } queue_t;
+
+/* What may wait; negative for nothing. */
+typedef struct {
+    int64_t bytes, items;
+} budget_t;
 
 /* Return 0, or -1 when there is no memory (then nothing has changed). */
 static inline int queue_push(queue_t *queue, piece_t piece)
@@ -61,10 +64,84 @@ static inline piece_t queue_pop(queue_t *queue)
     return piece;
 }
 
-static inline void queue_free(queue_t *queue)
+/* Take out the piece at `index`, counted from the oldest. */
+static inline piece_t queue_remove(queue_t *queue, uint32_t index)
 {
-    free(queue->pieces);
-    free(queue);
+    piece_t *place = &queue->pieces[queue->head + index];
+    piece_t piece = *place;
+
+    if (!index)
+        return queue_pop(queue);
+    queue->count--;
+    memmove(place, place + 1, (queue->count - index) * sizeof piece);
+    queue->bytes -= piece.size;
+    queue->items -= piece.items;
+    return piece;
+}
+
+/* Put another piece in the place of one. */
+static inline void queue_replace(queue_t *queue, uint32_t index, piece_t piece)
+{
+    piece_t *place = &queue->pieces[queue->head + index];
+
+    queue->bytes += piece.size - place->size;
+    queue->items += (uint64_t)piece.items - place->items;
+    *place = piece;
+}
+
+/* Index of the first piece from `source` at or after `index`, else the count. */
+static inline uint32_t queue_find(const queue_t *queue, const void *source,
+                                  uint32_t index)
+{
+    while (index < queue->count &&
+           queue->pieces[queue->head + index].source != source)
+        index++;
+    return index;
+}
+
+/* Whether more waits than so many quarters of a budget. */
+static inline int queue_is_over(const queue_t *queue, const budget_t *budget,
+                                int quarters)
+{
+    return 4 * (int64_t)queue->bytes > quarters * budget->bytes ||
+           4 * (int64_t)queue->items > quarters * budget->items;
+}
+
+/* The lane of `conn` with most in the queue that may be left out, or NULL. */
+static inline lane_t *queue_heaviest(const queue_t *queue, const conn_t *conn)
+{
+    lane_t *found = NULL;
+    size_t most = 0;
+
+    for (uint32_t index = 0; index < conn->count; index++) {
+        lane_t *lane = conn->memberships[index].lane;
+        size_t weight = 0;
+
+        if (lane->policy == SLOW_CLOSE)
+            continue;
+        for (uint32_t at = 0; at < queue->count; at++) {
+            const piece_t *piece = &queue->pieces[queue->head + at];
+
+            if (piece->source == lane)
+                weight += piece->size + piece->items;
+        }
+        if (weight > most) {
+            most = weight;
+            found = lane;
+        }
+    }
+    return found;
+}
+
+/* The pieces from one source now count as those of another. */
+static inline void queue_rename(queue_t *queue, const void *from, void *to)
+{
+    for (uint32_t index = 0; index < queue->count; index++) {
+        piece_t *piece = &queue->pieces[queue->head + index];
+
+        if (piece->source == from)
+            piece->source = to;
+    }
 }
 
 #endif

@@ -31,13 +31,22 @@ typedef struct {
     uint32_t seen;  /* sequence number of the newest message taken care of */
 } entry_t;
 
+/* What happens to the messages of a lane that a peer is too slow for. */
+enum { SLOW_CLOSE, SLOW_RESYNC, SLOW_DROP_OLDEST, SLOW_COALESCE };
+
 struct lane {
     entry_t *entries;
     uint32_t count, capacity;
     uint32_t seq; /* of the newest message; wraps, compare by signed difference */
+    int policy;
+    int is_shared; /* messages refer to earlier ones: no member may miss one */
+    int is_coded;  /* messages enter the peer's window: nothing between shared ones */
     void *owner;
     int (*catch_up)(lane_t *lane, uint32_t slot); /* send what the entry lacks */
     void (*emptied)(lane_t *lane);                /* the last entry has left */
+    int (*refresh)(lane_t *lane, uint32_t slot);  /* a stale entry has drained */
+    /* Move an entry to where messages stand alone; return that lane or NULL. */
+    lane_t *(*withdraw)(lane_t *lane, uint32_t slot);
 };
 
 /* Where one message of a batch ends, and how many budget items there are so far. */
@@ -93,7 +102,7 @@ static inline int lane_join(lane_t *lane, conn_t *conn)
         conn->capacity = capacity;
     }
     lane->entries[lane->count] = (entry_t){conn, conn->count, lane->seq};
-    conn->memberships[conn->count] = (membership_t){lane, lane->count};
+    conn->memberships[conn->count] = (membership_t){lane, lane->count, 0};
     lane->count++;
     conn->count++;
     return 0;
@@ -126,6 +135,55 @@ static inline void lane_leave(lane_t *lane, uint32_t slot)
         lane->entries = NULL;
         lane->capacity = 0;
     }
+}
+
+/* Whether an entry is passed over by its topic, with what it has not seen lost. */
+static inline int entry_is_deaf(const entry_t *entry)
+{
+    const conn_t *conn = entry->conn;
+
+    return conn->flags & CONN_DEAF ||
+           (conn->flags & CONN_LAGS &&
+            conn->memberships[entry->index].state & MEMBER_STALE);
+}
+
+/* The membership of `conn` in a lane, or NULL. */
+static inline membership_t *conn_member(const conn_t *conn, const lane_t *lane)
+{
+    for (uint32_t index = 0; index < conn->count; index++)
+        if (conn->memberships[index].lane == lane)
+            return &conn->memberships[index];
+    return NULL;
+}
+
+/* A membership that is stale, or NULL. */
+static inline membership_t *conn_stale(const conn_t *conn)
+{
+    for (uint32_t index = 0; index < conn->count; index++)
+        if (conn->memberships[index].state & MEMBER_STALE)
+            return &conn->memberships[index];
+    return NULL;
+}
+
+/* A membership in a lane whose messages refer to earlier ones, or NULL. */
+static inline membership_t *conn_shared(const conn_t *conn)
+{
+    for (uint32_t index = 0; index < conn->count; index++)
+        if (conn->memberships[index].lane->is_shared)
+            return &conn->memberships[index];
+    return NULL;
+}
+
+/* Whether a lane beside `except` sends what enters the peer's window. */
+static inline int conn_is_coded(const conn_t *conn, const lane_t *except)
+{
+    for (uint32_t index = 0; index < conn->count; index++) {
+        const lane_t *lane = conn->memberships[index].lane;
+
+        if (lane != except && lane->is_coded)
+            return 1;
+    }
+    return 0;
 }
 
 /* A membership whose topic has something that `conn` has not been sent, or NULL. */
@@ -184,8 +242,6 @@ static inline void lane_walk(lane_t *lane, const frames_t *frames, uint32_t budg
         if (!rest)
             continue;
         entry->seen = frames->last;
-        if (conn->flags & CONN_DEAF)
-            continue;
         if (!conn->flags) {
             sent = conn_send(conn, frames->data + offset, rest);
             if (sent == (ssize_t)rest) {
@@ -196,6 +252,8 @@ static inline void lane_walk(lane_t *lane, const frames_t *frames, uint32_t budg
                 error = conn_error();
                 sent = 0;
             }
+        } else if (entry_is_deaf(entry)) {
+            continue;
         }
         late[walk->late++] = (late_t){conn, offset + (size_t)sent, error};
     }

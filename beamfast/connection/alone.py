@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from beamfast._outbound import LoopState
+from beamfast._wire import LoopState
 from beamfast.connection.heartbeat import Timed
 from beamfast.connection.service import Handlers
 
