@@ -164,7 +164,7 @@ class Committer:
         keeper = self._replica.get(location)
         if keeper is not None and keeper.is_ahead:
             return keeper.exists
-        if location.exists or not location.is_html:
+        if location.exists or not location.has_elements:
             return location.exists
         # Another process may have made it, and not written its file yet.
         return self._is_shared and not self._replica.is_unwritten
@@ -223,11 +223,11 @@ class Committer:
         idempotency_key: str | None = None,
     ) -> Stored:
         """
-        Replace, append to or remove a whole file, HTML or not.
+        Replace, append to or remove a whole file, a document or not.
 
         Arguments and errors as :meth:`commit`.
         """
-        if not location.is_html:
+        if not location.has_elements:
             return await self._plain.write(location, change, conditions or Conditions())
         outcome = await self.commit(
             *(location, change),

@@ -16,6 +16,8 @@ from beamfast.documents.edit import Edit, Kind, Operation
 from beamfast.documents.selection import Selection, read_selection
 from beamfast.documents.selector import Selector
 from beamfast.documents.several import apply_matching
+from beamfast.documents.xml import read_xml
+from beamfast.documents.xml_edit import apply_xml
 from beamfast.entry import Entry, Splice, Version, spliced
 from beamfast.errors import (
     DocumentError,
@@ -33,10 +35,12 @@ class ElementEdit:
     Attributes:
         operation: what to do.
         method: the HTTP method that viewers are told.
+        is_xml: the document is XML.
     """
 
     operation: Operation
     method: str
+    is_xml: bool = False
 
     @property
     def items(self) -> tuple[PatchItem, ...]:
@@ -95,9 +99,16 @@ class PatchItem:
 
 @dataclass(frozen=True, slots=True)
 class Patch:
-    """Several operations, all or none; later ones see what earlier ones did."""
+    """
+    Several operations, all or none; later ones see what earlier ones did.
+
+    Attributes:
+        items: in order.
+        is_xml: the document is XML.
+    """
 
     items: tuple[PatchItem, ...]
+    is_xml: bool = False
 
     @property
     def size(self) -> int:
@@ -252,10 +263,11 @@ def _operate(
     """Carry out one operation; what is wrong with it says which one it was."""
     try:
         if item.tag is not None and item.tag != str(base):
-            selection = _selection(document, item.operation)
+            selection = _selection(change, document, item.operation)
             if selection is None or selection.tag != item.tag:
                 raise PreconditionFailed("The selected part has changed")
-        return apply_matching(document, item.operation, filters=filters)
+        apply = apply_xml if change.is_xml else apply_matching
+        return apply(document, item.operation, filters=filters)
     except DocumentError as error:
         if isinstance(change, Patch):
             error.args = (f"Item {number + 1}: {error}",)
@@ -354,12 +366,16 @@ def validators(
         return [None]
     tags: list[str | None] = [str(base)]
     if isinstance(change, ElementEdit) and document.size <= edit_limit:
-        selection = _selection(document, change.operation)
+        selection = _selection(change, document, change.operation)
         tags.append(selection.tag if selection else None)
     return tags
 
 
-def _selection(document: Document, operation: Operation) -> Selection | None:
+def _selection(
+    change: ElementEdit | Patch, document: Document, operation: Operation
+) -> Selection | None:
+    if change.is_xml:
+        return read_xml(document.source, operation.selector)
     return read_selection(
         document, operation.selector, template_scope=operation.template_scope
     )

@@ -79,7 +79,8 @@ class Location:
             every spelling of the same document.
         file: absolute path of the file, links resolved.
         media_type: value of ``Content-Type``, by extension.
-        is_html: the file has elements.
+        is_html: the file is HTML.
+        is_xml: the file is XML.
         is_directory: the path names a directory that has no index file.
         exists: there is a regular file.
     """
@@ -88,8 +89,14 @@ class Location:
     file: str
     media_type: str
     is_html: bool
+    is_xml: bool
     is_directory: bool
     exists: bool
+
+    @property
+    def has_elements(self) -> bool:
+        """True for a document: it has a version, a journal and followers."""
+        return self.is_html or self.is_xml
 
 
 def media_type(name: str, charset: str) -> str:
@@ -154,6 +161,7 @@ class Resolver:
             file=file,
             media_type=kind,
             is_html=kind.startswith("text/html"),
+            is_xml=kind == "application/xml" or kind.endswith("+xml"),
             is_directory=names_directory
             and not exists
             and stat.S_ISDIR(_mode(file.rpartition("/")[0])),

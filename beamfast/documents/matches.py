@@ -9,7 +9,7 @@ selector, a path to it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeVar
 
 from turbohtml import Element
 
@@ -17,11 +17,14 @@ from beamfast.documents.edit import Match, Operation
 from beamfast.documents.selector import NO_MATCH
 from beamfast.errors import EditConflict, NoElementMatched, SelectorError
 
+# Of HTML, or of XML.
+ElementT = TypeVar("ElementT")
+
 #: Elements that one edit can change.
 MAX_MATCHES: Final = 4096
 
 
-def chosen(found: Sequence[Element], match: Match) -> Sequence[Element]:
+def chosen(found: Sequence[ElementT], match: Match) -> Sequence[ElementT]:
     """
     Return which of the matches are meant; none only where that is allowed.
 

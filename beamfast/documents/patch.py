@@ -66,9 +66,13 @@ class _Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _DECODER: Final = msgspec.json.Decoder(list[_Item])
 
 
-def read_patch(body: bytes) -> Patch:
+def read_patch(body: bytes, *, is_xml: bool = False) -> Patch:
     """
     Return the patch that a request body describes.
+
+    Args:
+        body: JSON.
+        is_xml: the document is XML.
 
     Raises:
         DocumentError: (``invalid-body``) it is no such list; (``bad-operation``) an
@@ -88,7 +92,7 @@ def read_patch(body: bytes) -> Patch:
         except DocumentError as error:
             error.args = (f"Item {number}: {error}",)
             raise
-    return Patch(tuple(made))
+    return Patch(tuple(made), is_xml)
 
 
 def _read(item: _Item) -> PatchItem:

@@ -66,7 +66,7 @@ def apply_matching(
     if operation.kind not in _INSERTIONS and not operation.kind.concerns_tag:
         targets = outermost(targets)
     if len(targets) * len(operation.content) > MAX_TOLD:
-        raise _too_large()
+        raise too_large()
     wanted = [(target, operation) for target in targets]
     if operation.dedupe:
         wanted += _with_the_same_id(document, operation, targets)
@@ -162,7 +162,7 @@ def _perform(document: Document, plans: Sequence[Plan]) -> tuple[list[Told], lis
         told.append(plan.told(document))
         size += len(told[-1].content)
         if size > MAX_TOLD:
-            raise _too_large()
+            raise too_large()
     return told, counts
 
 
@@ -186,5 +186,6 @@ def _node_at(tree: Node, path: tuple[int, ...]) -> Node:
     return tree
 
 
-def _too_large() -> TooLarge:
+def too_large() -> TooLarge:
+    """Return the refusal of an edit that tells its viewers too much."""
     return TooLarge("The edit would change too much at once", code="edit-too-large")

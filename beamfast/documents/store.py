@@ -139,7 +139,7 @@ class DocumentStore:
         if cached is not None:
             return cached.document.source, cached.stamp
         source, stamp = disk.read_file(location.file)
-        if location.is_html or len(source) <= SMALL_FILE:
+        if location.has_elements or len(source) <= SMALL_FILE:
             self._keep(location.key, Document(source), stamp)
         return source, stamp
 

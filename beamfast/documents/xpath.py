@@ -12,6 +12,7 @@ is evaluated: each predicate that walks far multiplies the work.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 from lxml import etree
@@ -81,7 +82,12 @@ def check_xpath(text: str) -> None:
     _compiled(text)
 
 
-def select_xpath(text: str, tree: etree._Element, count: int) -> list[etree._Element]:
+def select_xpath(
+    text: str,
+    tree: etree._Element,
+    count: int,
+    prefixes: Mapping[str, str] | None = None,
+) -> list[etree._Element]:
     """
     Return the elements that an expression selects, in document order.
 
@@ -89,6 +95,7 @@ def select_xpath(text: str, tree: etree._Element, count: int) -> list[etree._Ele
         text: a checked expression.
         tree: root element of the document.
         count: of its elements, on which the cost depends.
+        prefixes: namespaces beyond those that are always known.
 
     Raises:
         SelectorError: it selects something other than nodes, names an unknown
@@ -97,7 +104,7 @@ def select_xpath(text: str, tree: etree._Element, count: int) -> list[etree._Ele
     if _steps(text, count) > MAX_STEPS:
         raise _too_complex()
     try:
-        found = _compiled(text)(tree.getroottree())
+        found = _compiled(text, prefixes)(tree.getroottree())
     except etree.XPathError:
         raise SelectorError("The XPath expression cannot be evaluated") from None
     if not isinstance(found, list):
@@ -110,10 +117,13 @@ def select_xpath(text: str, tree: etree._Element, count: int) -> list[etree._Ele
     ]
 
 
-def _compiled(text: str) -> etree.XPath:
+def _compiled(text: str, prefixes: Mapping[str, str] | None = None) -> etree.XPath:
     try:
         return etree.XPath(
-            text, namespaces=_NAMESPACES, regexp=False, smart_strings=False
+            text,
+            namespaces={**_NAMESPACES, **(prefixes or {})},
+            regexp=False,
+            smart_strings=False,
         )
     except (etree.XPathError, ValueError):
         raise SelectorError("The XPath expression is not valid") from None

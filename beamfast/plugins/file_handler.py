@@ -75,7 +75,7 @@ class FileHandler(Plugin[Options]):
             location = context.store.find(request.path)
             if not context.committer.may_exist(location):
                 raise DocumentNotFound("File not found")
-            if not location.is_html:
+            if not location.has_elements:
                 return self._file(request, location, context)
             document = context.committer.peek(location)
             if document is None:
@@ -101,7 +101,7 @@ class FileHandler(Plugin[Options]):
         if conditions.is_unmodified(stamp.etag, modified=stamp.modified):
             return Response(304, headers=headers)
         status, first, last = 200, 0, stamp.size - 1
-        wanted = self._byte_range(request, stamp)
+        wanted = self._byte_range(request, stamp.size, stamp.etag)
         if wanted is not None:
             status, (first, last) = 206, wanted
             if first > last:
@@ -124,7 +124,9 @@ class FileHandler(Plugin[Options]):
             else media_type.partition(";")[0]
         )
 
-    def _byte_range(self, request: Request, stamp: FileStamp) -> tuple[int, int] | None:
+    def _byte_range(
+        self, request: Request, size: int, etag: str
+    ) -> tuple[int, int] | None:
         """Return the one range that is asked for; an empty one cannot be met."""
         value = request.headers.get("range")
         if value is None or not self.options.byte_ranges or request.method != "GET":
@@ -136,9 +138,8 @@ class FileHandler(Plugin[Options]):
         condition = request.headers.get("if-range")
         if condition is not None:
             tags = EntityTags.parse(condition)
-            if not tags.matches(stamp.etag, weak=False):
+            if not tags.matches(etag, weak=False):
                 return None
-        size = stamp.size
         if not match[1]:
             length = int(match[2])
             return (max(size - length, 0) if length else size), size - 1
@@ -164,6 +165,10 @@ class FileHandler(Plugin[Options]):
             headers = headers.copy()
             headers.remove("Content-Type")
             return Response(304, headers=headers)
+        if location.is_xml:
+            wanted = self._byte_range(request, document.size, str(document.version))
+            if wanted is not None:
+                return _part(document.source, wanted, headers)
         return Response(200, document.source, headers=headers)
 
     def _document_fields(self, location: Location, document: Document) -> Headers:
@@ -226,6 +231,18 @@ class FileHandler(Plugin[Options]):
             idempotency_key=request.headers.get("idempotency-key"),
         )
         return Response(204)
+
+
+def _part(source: bytes, wanted: tuple[int, int], headers: Headers) -> Response:
+    """Return a part of a document (RFC 9110, 14.4 and 15.5.17)."""
+    first, last = wanted
+    headers = headers.copy()
+    if first > last:
+        headers.remove("Content-Type")
+        headers.add("Content-Range", f"bytes */{len(source)}")
+        return Response(416, "Range Not Satisfiable", headers=headers)
+    headers.add("Content-Range", f"bytes {first}-{last}/{len(source)}")
+    return Response(206, source[first : last + 1], headers=headers)
 
 
 async def _pieces(

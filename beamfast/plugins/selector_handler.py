@@ -7,6 +7,7 @@ answers when it is durable and every viewer has been sent it.
 
 from __future__ import annotations
 
+import html
 import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from beamfast.documents.request import enters_templates, requested
 from beamfast.documents.selection import Selection, read_selection
 from beamfast.documents.selector import NO_MATCH, Selector, range_selector
 from beamfast.documents.store import Location
+from beamfast.documents.xml import read_xml
 from beamfast.errors import (
     DocumentError,
     DocumentNotFound,
@@ -90,12 +92,12 @@ class SelectorHandler(Plugin[Options]):
         location = context.store.resolve(request.path)
         if not context.committer.may_exist(location):
             raise DocumentNotFound("File not found")
-        if not location.is_html:
+        if not location.has_elements:
             return _not_html(selector.content_range())
         if request.method in ("GET", "HEAD"):
             document = context.committer.peek(location)
             if document is not None:
-                return _selected(request, document, selector, context)
+                return _selected(request, document, selector, location, context)
             return _wait_selected(request, location, selector, context)
         return self._edit(request, location, selector, context)
 
@@ -106,7 +108,7 @@ class SelectorHandler(Plugin[Options]):
         location = context.store.resolve(request.path)
         if not context.committer.may_exist(location):
             raise DocumentNotFound("File not found")
-        if not location.is_html:
+        if not location.has_elements:
             return _not_html("selector")
         if error.status == 404:
             error.status = self.options.invalid_selector_status
@@ -134,22 +136,24 @@ class SelectorHandler(Plugin[Options]):
             outcome = await _commit(
                 request,
                 location,
-                ElementEdit(operation, operation.kind.told_as),
+                ElementEdit(operation, operation.kind.told_as, is_xml=location.is_xml),
                 context,
             )
         except PreconditionFailed as error:
             document = await context.committer.current(location)
-            return _changed(error, request, document, selector, context)
-        return _edited(request, outcome, operation)
+            return _changed(error, request, document, selector, location, context)
+        return _edited(request, outcome, operation, location)
 
     async def _patch(self, request: Request, context: Context) -> Response:
         """Do what a list says, all or nothing."""
         location = context.store.resolve(request.path)
         if not context.committer.may_exist(location):
             raise DocumentNotFound("File not found")
-        if not location.is_html:
+        if not location.has_elements:
             return _not_html("selector")
-        patch = read_patch(await request.body(self.options.body_limit))
+        patch = read_patch(
+            await request.body(self.options.body_limit), is_xml=location.is_xml
+        )
         if not all(item.tag for item in patch.items):
             self._require_match(request)
         outcome = await _commit(request, location, patch, context)
@@ -180,7 +184,9 @@ async def _commit(
     )
 
 
-def _edited(request: Request, outcome: Outcome, operation: Operation) -> Response:
+def _edited(
+    request: Request, outcome: Outcome, operation: Operation, location: Location
+) -> Response:
     """Answer an edit with what it put into the file."""
     kind = operation.kind
     edits = [step.edit for step in outcome.steps if step.edit is not None]
@@ -196,8 +202,9 @@ def _edited(request: Request, outcome: Outcome, operation: Operation) -> Respons
         content = b"\n".join(edit.result.rstrip() for edit in reversed(edits))
     elif not edits and (kind is Kind.REPLACE or kind.concerns_tag):
         # A change that was made before is known by what the log says of it.
-        content = outcome.entry.content.encode().rstrip()
-    return Response(206, content, content_type="text/html", headers=headers)
+        told = outcome.entry.content
+        content = (html.unescape(told) if location.is_xml else told).encode().rstrip()
+    return Response(206, content, content_type=_media_type(location), headers=headers)
 
 
 def _report(patch: Patch, outcome: Outcome) -> dict[str, object]:
@@ -220,16 +227,20 @@ async def _wait_selected(
     request: Request, location: Location, selector: Selector, context: Context
 ) -> Response:
     document = await context.committer.current(location)
-    return _selected(request, document, selector, context)
+    return _selected(request, document, selector, location, context)
 
 
 def _selected(
-    request: Request, document: Document, selector: Selector, context: Context
+    request: Request,
+    document: Document,
+    selector: Selector,
+    location: Location,
+    context: Context,
 ) -> Response:
     """Return all matches in document order, as they stand in the file."""
     if document.size > context.store.edit_limit:
         raise TooLarge("The document is too large to be selected from")
-    selection = _read(request, document, selector)
+    selection = _read(request, document, selector, location)
     if selection is None:
         raise NoElementMatched(NO_MATCH)
     headers = [*_tags(document, selection), ("Accept-Ranges", "selector")]
@@ -241,7 +252,9 @@ def _selected(
         headers.append(("Vary", "Accept"))
         elements = [one.decode(errors="replace") for one in selection.elements]
         return Response(206, json.dumps(elements), content_type=_JSON, headers=headers)
-    return Response(206, selection.content, content_type="text/html", headers=headers)
+    return Response(
+        206, selection.content, content_type=_media_type(location), headers=headers
+    )
 
 
 def _changed(
@@ -249,20 +262,29 @@ def _changed(
     request: Request,
     document: Document,
     selector: Selector,
+    location: Location,
     context: Context,
 ) -> Response:
     """Return the refusal with the tags that hold now (RFC 9110, 15.5.13)."""
     selection = None
     if document.size <= context.store.edit_limit:
-        selection = _read(request, document, selector)
+        selection = _read(request, document, selector, location)
     headers = [*_tags(document, selection), ("X-Beamfast-Error", error.code)]
     return Response(error.status, str(error), headers=headers)
 
 
-def _read(request: Request, document: Document, selector: Selector) -> Selection | None:
+def _read(
+    request: Request, document: Document, selector: Selector, location: Location
+) -> Selection | None:
+    if location.is_xml:
+        return read_xml(document.source, selector)
     return read_selection(
         document, selector, template_scope=enters_templates(request.headers.get_all)
     )
+
+
+def _media_type(location: Location) -> str:
+    return location.media_type if location.is_xml else "text/html"
 
 
 def _tags(document: Document, selection: Selection | None) -> list[tuple[str, str]]:
@@ -279,11 +301,8 @@ def _is_patch(request: Request) -> bool:
 
 def _wants_json(request: Request) -> bool:
     """Tell whether the client names JSON and not HTML (RFC 9110, 12.5.1)."""
-    accepted = {
-        part.partition(";")[0].strip().lower()
-        for part in (request.headers.get("accept") or "").split(",")
-    }
-    return _JSON in accepted and "text/html" not in accepted
+    weights = request.headers.weights("accept")
+    return weights.get(_JSON, 0) > 0 and "text/html" not in weights
 
 
 def _not_html(content_range: str) -> Response:
