@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
 from beamfast.errors import ConnectionClosed
 
 if TYPE_CHECKING:
+    from beamfast.connection.listeners import Listeners
     from beamfast.http import Request
     from beamfast.protocol.response import ServerResponse
 
@@ -47,6 +48,7 @@ class Conversation:
         response: of the server; None on the server's side.
         url: of the connection.
         is_held: replies wait until the buffer is empty.
+        listeners: event-style callbacks, None for none.
         task: that calls ``on_message`` when that is a coroutine function.
     """
 
@@ -65,6 +67,7 @@ class Conversation:
         "is_held",
         "is_pulled",
         "limit",
+        "listeners",
         "request",
         "response",
         "task",
@@ -79,6 +82,7 @@ class Conversation:
         self.response: ServerResponse | None = None
         self.url: str = ""
         self.is_held: bool = False
+        self.listeners: Listeners | None = None
         self.task: asyncio.Task[None] | None = None
         self._transport = transport
         self._loop = loop
@@ -146,6 +150,26 @@ class Conversation:
         ):
             self._resume(_IS_FULL)
         return message
+
+    def listen(self, listeners: Listeners) -> Callable[[str | bytes], None]:
+        """Pass messages to ``listeners``, which hear at once that this is open."""
+        self.is_pulled = False
+        self.listeners = listeners
+        listeners.emit("open")
+        return self.dispatch
+
+    def dispatch(self, message: str | bytes) -> None:
+        """Pass a message to whoever listens, or keep it for the first who will."""
+        if self.listeners is not None and self.listeners.has("message"):
+            self.listeners.emit("message", message)
+        else:
+            self.put(message)
+
+    def dispatch_waiting(self) -> None:
+        """Pass on what was kept, if somebody listens now."""
+        listeners = self.listeners
+        while self._messages and listeners is not None and listeners.has("message"):
+            listeners.emit("message", self.take())
 
     async def arrival(self) -> None:
         """
@@ -243,3 +267,5 @@ class Conversation:
         for waiting in ends:
             if not waiting.done():
                 waiting.set_result(None)
+        if self.listeners is not None:
+            self.listeners.emit("close", code, reason)

@@ -278,6 +278,8 @@ class Link(Outbound):
         """Leave every topic, free what is held, tell whoever waits."""
         super().connection_lost(exc)
         self._surroundings.heartbeat.forget(self)
+        if exc is not None and self._driver.state is State.OPEN:
+            self._tell_failure(f"Network error: {self.path}: {exc}")
         self._driver.receive_eof()
         # What the program gave us may refer to us.
         self.on_message = self._driver.deliver = None
@@ -344,6 +346,7 @@ class Link(Outbound):
         for event in self._driver.events_received():
             if isinstance(event, Failed):
                 was_failed = True
+                self._tell_failure(event.message)
             elif isinstance(event, Pong):
                 self._receive_pong(event)
             elif isinstance(event, Closed) and self._conversation is not None:
@@ -355,6 +358,11 @@ class Link(Outbound):
         if self._driver.close_expected() and not (self._has_ended or self.is_closing):
             self._has_ended = True
             self._hang_up(was_failed)
+
+    def _tell_failure(self, reason: str) -> None:
+        conversation = self._conversation
+        if conversation is not None and conversation.listeners is not None:
+            conversation.listeners.emit("error", reason)
 
     def _receive_pong(self, pong: Pong) -> None:
         if self._conversation is not None:

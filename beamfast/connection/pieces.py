@@ -19,6 +19,13 @@ def is_buffer(value: object) -> TypeIs[Buffer]:
     return True
 
 
+def size_of(message: str | Buffer) -> int:
+    """Return how many bytes a message has at most."""
+    if isinstance(message, str):
+        return 4 * len(message)
+    return memoryview(message).nbytes
+
+
 def check_piece(piece: object) -> None:
     """
     Refuse what cannot be sent.

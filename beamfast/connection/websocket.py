@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import TYPE_CHECKING, Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
 from beamfast.connection.conversation import Conversation
 from beamfast.connection.link import Link
-from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined
+from beamfast.connection.listeners import Listener, Listeners
+from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined, size_of
 from beamfast.connection.service import Surroundings
 from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
 from beamfast.http import Request, Upgrade
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
     from beamfast.protocol.response import ServerResponse
+
+__all__ = ["WebSocket", "take_over"]
 
 TEXT: Final = 1
 BINARY: Final = 2
@@ -175,6 +179,44 @@ class WebSocket(Link):
             raise InvalidState("no handler: messages go to on_message, or are dropped")
         return conversation
 
+    # Event-style callbacks.
+
+    def on(self, event: str, listener: Listener | None = None) -> Any:
+        """
+        Have a function or coroutine function called for an event.
+
+        ``open`` comes without arguments, ``message`` with the message, ``error``
+        with what went wrong, at most once and before ``close``, once with code and
+        reason. What comes before its first listener waits for it.
+
+        Args:
+            event: one of the four.
+            listener: without it a decorator is returned.
+
+        Raises:
+            ValueError: there is no such event.
+        """
+        if listener is None:
+            return partial(self.on, event)
+        self._emitter().add(event, listener)
+        self._converse().dispatch_waiting()
+        return listener
+
+    def off(self, event: str, listener: Listener) -> None:
+        """Undo :meth:`on`; a listener that is not there is fine."""
+        self._emitter().remove(event, listener)
+
+    def _emitter(self) -> Listeners:
+        conversation = self._converse()
+        if conversation.listeners is None:
+            failed = partial(self._fail, "a listener of the WebSocket of %s failed")
+            listeners = Listeners(self._surroundings.start_handler, failed)
+            self.on_message = conversation.listen(listeners)
+            if self.transport is not None:
+                self._driver.deliver = self.on_message
+        assert conversation.listeners is not None
+        return conversation.listeners
+
     # Sending.
 
     async def send(
@@ -208,10 +250,7 @@ class WebSocket(Link):
         room = items = 0
         if self.is_paused:
             # Whoever waits is no slow consumer, however large the message.
-            if isinstance(message, str):
-                room, items = 4 * len(message), 1
-            else:
-                room, items = memoryview(message).nbytes, 1
+            room, items = size_of(message), 1
         self.queue_bytes_limit += room
         self.queue_items_limit += items
         try:
@@ -287,12 +326,7 @@ class WebSocket(Link):
         return accepted
 
     async def drain(self) -> None:
-        """
-        Wait until nothing that was sent waits for the peer any more.
-
-        Raises:
-            ConnectionClosed: the connection is gone.
-        """
+        """Wait until nothing waits for the peer; ConnectionClosed if it is gone."""
         waiter = self.wait_writable()
         if waiter is not None:
             await waiter
@@ -358,3 +392,12 @@ class WebSocket(Link):
     def _closed(self) -> ConnectionClosed:
         code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
         return ConnectionClosed(code, self._driver.close_reason)
+
+
+async def take_over(
+    transport: asyncio.Transport, head_bytes: bytes = b"", **options: Any
+) -> WebSocket:
+    """As :func:`beamfast.connection.takeover.take_over`."""
+    from beamfast.connection import takeover  # noqa: PLC0415 - it imports this
+
+    return await takeover.take_over(transport, head_bytes, **options)

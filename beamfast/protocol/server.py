@@ -64,6 +64,9 @@ class ServerDriver(OpeningDriver):
         limits: of the request.
         max_queued_bytes: of what is sent before the connection is open.
         options: of :class:`~beamfast.protocol.rfc6455.Rfc6455Driver`.
+
+    Attributes:
+        refused_with: status of the refusal, None unless there was one.
     """
 
     __slots__ = (
@@ -79,6 +82,7 @@ class ServerDriver(OpeningDriver):
         "_require_subprotocol",
         "_subprotocols",
         "_waiting",
+        "refused_with",
     )
 
     def __init__(
@@ -113,6 +117,7 @@ class ServerDriver(OpeningDriver):
         #: Digits of a draft 76 challenge whose last bytes are still to come.
         self._challenge: tuple[bytes, hixie76.Hixie76Driver] | None = None
         self._waiting = bytearray()
+        self.refused_with: int | None = None
 
     @classmethod
     def from_request(cls, request: Request, rest: bytes = b"", **options: Any) -> Self:
@@ -306,6 +311,7 @@ class ServerDriver(OpeningDriver):
         self._end("local")
 
     def _write_refusal(self, status: int, fields: Headers, body: str) -> None:
+        self.refused_with = status
         content = body.encode()
         if "content-type" not in fields:
             fields.add("Content-Type", "text/plain; charset=utf-8")

@@ -4,7 +4,7 @@ import array
 
 import pytest
 
-from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined
+from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined, size_of
 
 
 async def ticking(parts, closed):
@@ -39,6 +39,11 @@ async def test_pieces_of_two_kinds_are_refused():
         async with ahead(parts) as pieces:
             with pytest.raises(TypeError):
                 await joined(pieces)
+
+
+def test_the_size_of_a_message_is_never_taken_too_small():
+    assert size_of("\u00e9\U0001f600") >= len("\u00e9\U0001f600".encode())
+    assert size_of(memoryview(array.array("H", [1, 2]))) == 4
 
 
 def test_what_has_bytes_is_no_iterable_of_pieces():
