@@ -131,6 +131,14 @@ def kill(session: nox.Session) -> None:
 
 
 @nox.session
+def endurance(session: nox.Session) -> None:
+    """Open and close 10,000 connections of each kind; nothing may grow."""
+    session.install("-e", ".", *group("test"))
+    tests = ["tests/client/test_cycles.py", "--timeout=3600", *session.posargs]
+    session.run("pytest", *tests, env={"BEAMFAST_CYCLES": "10000"})
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the test suite and report the lines and branches it misses."""
     session.install("-e", ".", *group("coverage"))

@@ -9,19 +9,17 @@ What is common to both ends and to every receive mode;
 from __future__ import annotations
 
 import asyncio
-import inspect
 import logging
 import math
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final
 
 from beamfast._outbound import Outbound
-from beamfast.connection.conversation import CLOSE_TIMEOUT, MESSAGES, Conversation
+from beamfast.connection.conversation import CLOSE_TIMEOUT, Conversation
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.service import Surroundings
-from beamfast.errors import CloseCode, ConnectionClosed
-from beamfast.http import Request
+from beamfast.errors import CloseCode
 from beamfast.protocol.driver import Driver, State
 from beamfast.protocol.events import Closed, Failed, Pong
 
@@ -99,106 +97,6 @@ class Link(Outbound):
         self._has_ended = False
         # A subscriber has none: it would cost more than all the rest.
         self._conversation: Conversation | None = None
-
-    # Opening, and handlers.
-
-    def open(
-        self,
-        on_open: Callable[[Any], object],
-        request: Request | None = None,
-    ) -> None:
-        """
-        Let the program set its callbacks and subscribe, or start its handler.
-
-        Args:
-            on_open: a function that sets ``on_message`` or not, or a coroutine
-                function that receives with ``async for``.
-            request: kept only for as long as somebody may ask for it.
-        """
-        self._watch_pings()
-        try:
-            started = on_open(self)
-        except Exception as error:
-            self._fail("the WebSocket of %s could not be opened", error)
-            started = None
-        on_message = self.on_message
-        if inspect.iscoroutine(started):
-            self.pull()
-            self._surroundings.start_handler(self._handle(started))
-        elif on_message is None or not inspect.iscoroutinefunction(on_message):
-            self._driver.deliver = on_message
-        else:
-            self._driver.deliver = self._put_in_turn
-            self._converse()
-        if self._conversation is not None and request is not None:
-            self._conversation.introduce(request)
-
-    def pull(self, *, limit: int = MESSAGES) -> Conversation:
-        """
-        Keep messages until they are asked for; for whoever makes the socket.
-
-        Args:
-            limit: messages that may wait before the socket is read no more.
-        """
-        conversation = self._converse()
-        conversation.limit = limit
-        conversation.is_pulled = True
-        self._driver.deliver = conversation.put
-        return conversation
-
-    def begin(self, *, limit: int = MESSAGES) -> Conversation:
-        """Be read from by a program that holds the socket; as :meth:`pull`."""
-        conversation = self.pull(limit=limit)
-        if self.transport is not None:
-            self._watch_pings()
-        self._flush()
-        return conversation
-
-    def _converse(self) -> Conversation:
-        conversation = self._conversation
-        if conversation is None:
-            loop = self._surroundings.loop
-            conversation = self._conversation = Conversation(self.transport, loop)
-        return conversation
-
-    async def _handle(self, handler: Coroutine[Any, Any, Any]) -> None:
-        """Run a handler; the connection closes when it ends."""
-        try:
-            await handler
-        except ConnectionClosed:
-            self._start_closing(CloseCode.NORMAL_CLOSURE)
-        except asyncio.CancelledError:
-            self._start_closing(CloseCode.GOING_AWAY)
-            raise
-        except Exception as error:
-            self._fail("the handler of the WebSocket of %s failed", error)
-        else:
-            self._start_closing(CloseCode.NORMAL_CLOSURE)
-        finally:
-            self._driver.deliver = None
-            self._converse().discard()
-
-    def _put_in_turn(self, message: str | bytes) -> None:
-        conversation = self._converse()
-        conversation.put(message)
-        if conversation.task is None:
-            conversation.task = self._surroundings.start_handler(self._call_in_turn())
-
-    async def _call_in_turn(self) -> None:
-        """Call a coroutine ``on_message`` with what has arrived, one by one."""
-        conversation = self._converse()
-        on_message: Any = self.on_message
-        try:
-            while on_message is not None and conversation.has_messages:
-                await on_message(self._take(conversation))
-        except ConnectionClosed:
-            pass
-        except Exception as error:
-            self._fail("a callback of the WebSocket of %s failed", error)
-            conversation.discard()
-        finally:
-            self._release()
-            conversation.task = None
 
     # What is decided elsewhere.
 
@@ -294,22 +192,6 @@ class Link(Outbound):
             callback(self, code, reason)
         except Exception:
             logger.exception("on_close of the WebSocket of %s failed", self.path)
-
-    def _take(self, conversation: Conversation) -> str | bytes:
-        message = conversation.take()
-        if conversation.has_messages and not conversation.is_held:
-            # Replies to what one read brought leave together: when the buffer is
-            # empty, at the latest at the end of this turn.
-            conversation.is_held = True
-            self.cork()
-            self._surroundings.loop.call_soon(self._release)
-        return message
-
-    def _release(self) -> None:
-        conversation = self._conversation
-        if conversation is not None and conversation.is_held:
-            conversation.is_held = False
-            self.uncork()
 
     # Between driver and socket.
 

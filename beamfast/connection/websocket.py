@@ -10,18 +10,15 @@ listens). The first costs a task while the handler runs, the others nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from functools import partial
+from collections.abc import AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
-from beamfast.connection.conversation import Conversation
-from beamfast.connection.link import Link
-from beamfast.connection.listeners import Listener, Listeners
 from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined, size_of
+from beamfast.connection.receiver import Receiver
 from beamfast.connection.service import Surroundings
-from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
+from beamfast.errors import CloseCode
 from beamfast.http import Request, Upgrade
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
 
@@ -35,14 +32,8 @@ __all__ = ["WebSocket", "take_over"]
 TEXT: Final = 1
 BINARY: Final = 2
 
-#: Codes after which ``async for`` just ends. 1005 is what browsers send when a
-#: page calls ``close()`` without a code.
-_ENDINGS: Final = frozenset(
-    {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RECEIVED}
-)
 
-
-class WebSocket(Link):
+class WebSocket(Receiver):
     """
     One open WebSocket.
 
@@ -126,96 +117,6 @@ class WebSocket(Link):
     def response(self) -> ServerResponse | None:
         """The server's response; None for servers."""
         return None if self._conversation is None else self._conversation.response
-
-    # Receiving (pull mode).
-
-    def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self
-
-    async def __anext__(self) -> str | bytes:
-        conversation = self._talk()
-        if conversation.has_messages:
-            return self._take(conversation)
-        try:
-            return await self.recv()
-        except ConnectionClosed as end:
-            if end.code in _ENDINGS:
-                raise StopAsyncIteration from None
-            raise
-
-    async def recv(self, *, decode: bool = True) -> str | bytes:
-        """
-        Return the next message, text as ``str`` and binary as ``bytes``.
-
-        Cancelling it loses no message.
-
-        Args:
-            decode: False returns text as UTF-8 bytes.
-
-        Raises:
-            ConnectionClosed: there are no more messages.
-            InvalidState: messages go to ``on_message``, or nobody wants them.
-        """
-        conversation = self._talk()
-        while not conversation.has_messages:
-            self._release()
-            if self._driver.state is State.CLOSED:
-                raise self._closed()
-            await conversation.arrival()
-        message = self._take(conversation)
-        return message if decode or isinstance(message, bytes) else message.encode()
-
-    def pause_reading(self) -> None:
-        """Read nothing from the socket for now, not even pongs."""
-        self._converse().pause()
-
-    def resume_reading(self) -> None:
-        """Go on after :meth:`pause_reading`."""
-        self._converse().resume()
-
-    def _talk(self) -> Conversation:
-        conversation = self._conversation
-        if conversation is None or not conversation.is_pulled:
-            raise InvalidState("no handler: messages go to on_message, or are dropped")
-        return conversation
-
-    # Event-style callbacks.
-
-    def on(self, event: str, listener: Listener | None = None) -> Any:
-        """
-        Have a function or coroutine function called for an event.
-
-        ``open`` comes without arguments, ``message`` with the message, ``error``
-        with what went wrong, at most once and before ``close``, once with code and
-        reason. What comes before its first listener waits for it.
-
-        Args:
-            event: one of the four.
-            listener: without it a decorator is returned.
-
-        Raises:
-            ValueError: there is no such event.
-        """
-        if listener is None:
-            return partial(self.on, event)
-        self._emitter().add(event, listener)
-        self._converse().dispatch_waiting()
-        return listener
-
-    def off(self, event: str, listener: Listener) -> None:
-        """Undo :meth:`on`; a listener that is not there is fine."""
-        self._emitter().remove(event, listener)
-
-    def _emitter(self) -> Listeners:
-        conversation = self._converse()
-        if conversation.listeners is None:
-            failed = partial(self._fail, "a listener of the WebSocket of %s failed")
-            listeners = Listeners(self._surroundings.start_handler, failed)
-            self.on_message = conversation.listen(listeners)
-            if self.transport is not None:
-                self._driver.deliver = self.on_message
-        assert conversation.listeners is not None
-        return conversation.listeners
 
     # Sending.
 
@@ -388,10 +289,6 @@ class WebSocket(Link):
         """Wait until the connection is gone, for whatever reason."""
         if self.transport is not None:
             await self._converse().ended()
-
-    def _closed(self) -> ConnectionClosed:
-        code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
-        return ConnectionClosed(code, self._driver.close_reason)
 
 
 async def take_over(

@@ -1,0 +1,243 @@
+"""
+How messages reach the program: asked for, by callback, or not at all.
+
+Which of them is fixed when the connection has opened. Only the first needs a task,
+for as long as the handler runs; the last needs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import partial
+from typing import Any, Final
+
+from beamfast.connection.conversation import MESSAGES, Conversation
+from beamfast.connection.link import Link
+from beamfast.connection.listeners import Listener, Listeners
+from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
+from beamfast.http import Request
+from beamfast.protocol.driver import State
+
+#: Codes after which ``async for`` just ends. 1005 is what browsers send when a
+#: page calls ``close()`` without a code.
+_ENDINGS: Final = frozenset(
+    {CloseCode.NORMAL_CLOSURE, CloseCode.GOING_AWAY, CloseCode.NO_STATUS_RECEIVED}
+)
+
+
+class Receiver(Link):
+    """The receiving side of a WebSocket; see there."""
+
+    __slots__ = ()
+
+    # Opening, and handlers.
+
+    def open(
+        self,
+        on_open: Callable[[Any], object],
+        request: Request | None = None,
+    ) -> None:
+        """
+        Let the program set its callbacks and subscribe, or start its handler.
+
+        Args:
+            on_open: a function that sets ``on_message`` or not, or a coroutine
+                function that receives with ``async for``.
+            request: kept only for as long as somebody may ask for it.
+        """
+        self._watch_pings()
+        try:
+            started = on_open(self)
+        except Exception as error:
+            self._fail("the WebSocket of %s could not be opened", error)
+            started = None
+        on_message = self.on_message
+        if inspect.iscoroutine(started):
+            self.pull()
+            self._surroundings.start_handler(self._handle(started))
+        elif on_message is None or not inspect.iscoroutinefunction(on_message):
+            self._driver.deliver = on_message
+        else:
+            self._driver.deliver = self._put_in_turn
+            self._converse()
+        if self._conversation is not None and request is not None:
+            self._conversation.introduce(request)
+
+    def pull(self, *, limit: int = MESSAGES) -> Conversation:
+        """
+        Keep messages until they are asked for; for whoever makes the socket.
+
+        Args:
+            limit: messages that may wait before the socket is read no more.
+        """
+        conversation = self._converse()
+        conversation.limit = limit
+        conversation.is_pulled = True
+        self._driver.deliver = conversation.put
+        return conversation
+
+    def begin(self, *, limit: int = MESSAGES) -> Conversation:
+        """Be read from by a program that holds the socket; as :meth:`pull`."""
+        conversation = self.pull(limit=limit)
+        if self.transport is not None:
+            self._watch_pings()
+        self._flush()
+        return conversation
+
+    def _converse(self) -> Conversation:
+        conversation = self._conversation
+        if conversation is None:
+            loop = self._surroundings.loop
+            conversation = self._conversation = Conversation(self.transport, loop)
+        return conversation
+
+    async def _handle(self, handler: Coroutine[Any, Any, Any]) -> None:
+        """Run a handler; the connection closes when it ends."""
+        try:
+            await handler
+        except ConnectionClosed:
+            self._start_closing(CloseCode.NORMAL_CLOSURE)
+        except asyncio.CancelledError:
+            self._start_closing(CloseCode.GOING_AWAY)
+            raise
+        except Exception as error:
+            self._fail("the handler of the WebSocket of %s failed", error)
+        else:
+            self._start_closing(CloseCode.NORMAL_CLOSURE)
+        finally:
+            self._driver.deliver = None
+            self._converse().discard()
+
+    def _put_in_turn(self, message: str | bytes) -> None:
+        conversation = self._converse()
+        conversation.put(message)
+        if conversation.task is None:
+            conversation.task = self._surroundings.start_handler(self._call_in_turn())
+
+    async def _call_in_turn(self) -> None:
+        """Call a coroutine ``on_message`` with what has arrived, one by one."""
+        conversation = self._converse()
+        on_message: Any = self.on_message
+        try:
+            while on_message is not None and conversation.has_messages:
+                await on_message(self._take(conversation))
+        except ConnectionClosed:
+            pass
+        except Exception as error:
+            self._fail("a callback of the WebSocket of %s failed", error)
+            conversation.discard()
+        finally:
+            self._release()
+            conversation.task = None
+
+    # Receiving (pull mode).
+
+    def __aiter__(self) -> AsyncIterator[str | bytes]:
+        return self
+
+    async def __anext__(self) -> str | bytes:
+        conversation = self._talk()
+        if conversation.has_messages:
+            return self._take(conversation)
+        try:
+            return await self.recv()
+        except ConnectionClosed as end:
+            if end.code in _ENDINGS:
+                raise StopAsyncIteration from None
+            raise
+
+    async def recv(self, *, decode: bool = True) -> str | bytes:
+        """
+        Return the next message, text as ``str`` and binary as ``bytes``.
+
+        Cancelling it loses no message.
+
+        Args:
+            decode: False returns text as UTF-8 bytes.
+
+        Raises:
+            ConnectionClosed: there are no more messages.
+            InvalidState: messages go to ``on_message``, or nobody wants them.
+        """
+        conversation = self._talk()
+        while not conversation.has_messages:
+            self._release()
+            if self._driver.state is State.CLOSED:
+                raise self._closed()
+            await conversation.arrival()
+        message = self._take(conversation)
+        return message if decode or isinstance(message, bytes) else message.encode()
+
+    def pause_reading(self) -> None:
+        """Read nothing from the socket for now, not even pongs."""
+        self._converse().pause()
+
+    def resume_reading(self) -> None:
+        """Go on after :meth:`pause_reading`."""
+        self._converse().resume()
+
+    def _talk(self) -> Conversation:
+        conversation = self._conversation
+        if conversation is None or not conversation.is_pulled:
+            raise InvalidState("no handler: messages go to on_message, or are dropped")
+        return conversation
+
+    def _take(self, conversation: Conversation) -> str | bytes:
+        message = conversation.take()
+        if conversation.has_messages and not conversation.is_held:
+            # Replies to what one read brought leave together: when the buffer is
+            # empty, at the latest at the end of this turn.
+            conversation.is_held = True
+            self.cork()
+            self._surroundings.loop.call_soon(self._release)
+        return message
+
+    def _release(self) -> None:
+        conversation = self._conversation
+        if conversation is not None and conversation.is_held:
+            conversation.is_held = False
+            self.uncork()
+
+    # Event-style callbacks.
+
+    def on(self, event: str, listener: Listener | None = None) -> Any:
+        """
+        Have a function or coroutine function called for an event.
+
+        ``open`` comes without arguments, ``message`` with the message, ``error``
+        with what went wrong, at most once and before ``close``, once with code and
+        reason. What comes before its first listener waits for it.
+
+        Args:
+            event: one of the four.
+            listener: without it a decorator is returned.
+
+        Raises:
+            ValueError: there is no such event.
+        """
+        if listener is None:
+            return partial(self.on, event)
+        self._emitter().add(event, listener)
+        self._converse().dispatch_waiting()
+        return listener
+
+    def off(self, event: str, listener: Listener) -> None:
+        """Undo :meth:`on`; a listener that is not there is fine."""
+        self._emitter().remove(event, listener)
+
+    def _emitter(self) -> Listeners:
+        conversation = self._converse()
+        if conversation.listeners is None:
+            failed = partial(self._fail, "a listener of the WebSocket of %s failed")
+            listeners = Listeners(self._surroundings.start_handler, failed)
+            self.on_message = conversation.listen(listeners)
+            if self.transport is not None:
+                self._driver.deliver = self.on_message
+        assert conversation.listeners is not None
+        return conversation.listeners
+
+    def _closed(self) -> ConnectionClosed:
+        code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
+        return ConnectionClosed(code, self._driver.close_reason)
