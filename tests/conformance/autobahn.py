@@ -2,7 +2,8 @@
 Run the Autobahn cases against the echo server and the echo client, and judge them.
 
 ``python tests/conformance/autobahn.py [--quick] [--scripts FOLDER] [ROLE ...]`` with
-the roles ``server``, ``client`` and ``connection`` (the echo server ``--connection``).
+the roles ``server`` and ``client`` (the drivers alone), ``connection`` and ``handler``
+(the echo server with these options), and ``connect`` (the echo client ``--connect``).
 The cases come from the official container, which needs docker, or from a folder that
 holds ``autobahn_server.sh`` and ``autobahn_client.sh``.
 """
@@ -21,7 +22,8 @@ from pathlib import Path
 from typing import Any, Final
 
 HERE: Final = Path(__file__).parent.resolve()
-ROLES: Final = ("server", "connection", "client")
+ROLES: Final = ("server", "connection", "handler", "client", "connect")
+CLIENTS: Final = ("client", "connect")
 IMAGE: Final = (
     "crossbario/autobahn-testsuite:25.10.1"
     "@sha256:519915fb568b04c9383f70a1c405ae3ff44ab9e35835b085239c258b6fac3074"
@@ -38,13 +40,19 @@ QUICK: Final = (
     *("9.7.*", "9.8.*", "12.*.1", "12.*.2", "12.*.4", "13.*.1", "13.*.2", "13.*.4"),
 )
 UNCOMPRESSED: Final = ("1.*", "2.*", "3.*", "4.*", "5.*", "6.*", "7.*", "9.*", "10.*")
-EXPECTED: Final = {"server": 517, "client": 517, "connection": 301}
+EXPECTED: Final = {
+    "server": 517,
+    "client": 517,
+    "connect": 517,
+    "connection": 301,
+    "handler": 301,
+}
 
 
 def cases_of(role: str, *, quick: bool) -> list[str]:
     """Return the patterns of the cases that a role is asked."""
     patterns = QUICK if quick else ("*",)
-    if role != "connection":
+    if EXPECTED[role] == 517:
         return list(patterns)
     # The connection layer does not negotiate permessage-deflate.
     if not quick:
@@ -77,8 +85,8 @@ def complaints(results: dict[str, dict[str, Any]], expected: int = 0) -> Iterato
 def echo_server(role: str) -> Iterator[str]:
     """Run the echo server; give its address."""
     command = [sys.executable, str(HERE / "echo_server.py")]
-    if role == "connection":
-        command.append("--connection")
+    if role in ("connection", "handler"):
+        command.append(f"--{role}")
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdout=pipe, text=True) as process:
         assert process.stdout is not None
@@ -88,16 +96,17 @@ def echo_server(role: str) -> Iterator[str]:
             process.terminate()
 
 
-def echo_client() -> list[str]:
-    return [sys.executable, str(HERE / "echo_client.py")]
+def echo_client(role: str) -> list[str]:
+    options = ["--connect"] if role == "connect" else []
+    return [sys.executable, str(HERE / "echo_client.py"), *options]
 
 
 def run_scripts(scripts: Path, role: str, cases: Sequence[str], out: Path) -> None:
     """Ask the scripts; their own verdict is more lenient than ours."""
     options = [] if cases == ["*"] else ["--cases", ",".join(cases)]
-    if role == "client":
+    if role in CLIENTS:
         script = scripts / "autobahn_client.sh"
-        command = [str(script), str(out), *options, "--", *echo_client()]
+        command = [str(script), str(out), *options, "--", *echo_client(role)]
         subprocess.run(command, check=False)
         return
     with echo_server(role) as url:
@@ -116,7 +125,7 @@ def run_container(role: str, cases: Sequence[str], out: Path) -> None:
         "exclude-agent-cases": {},
     }
     spec = out / "spec.json"
-    if role == "client":
+    if role in CLIENTS:
         settings["url"] = FUZZING_SERVER
         spec.write_text(json.dumps(settings))
         command = [*docker, "-d", IMAGE, "wstest", "-m", "fuzzingserver"]
@@ -124,7 +133,7 @@ def run_container(role: str, cases: Sequence[str], out: Path) -> None:
         started = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
         try:
             wait_for_port(9001)
-            subprocess.run([*echo_client(), FUZZING_SERVER], check=False)
+            subprocess.run([*echo_client(role), FUZZING_SERVER], check=False)
         finally:
             subprocess.run(["docker", "stop", started.stdout.strip()], check=False)
         return

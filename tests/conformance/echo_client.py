@@ -1,11 +1,12 @@
 """
 An echo client for conformance suites: ``ClientDriver`` on a blocking socket.
 
-``python tests/conformance/echo_client.py [URL]`` asks an Autobahn fuzzing server how
-many cases it has, echoes in each, and has it write its reports. Without ``URL`` it
-reads ``FUZZ_URL``.
+``python tests/conformance/echo_client.py [--connect] [URL]`` asks an Autobahn fuzzing
+server how many cases it has, echoes in each, and has it write its reports. Without
+``URL`` it reads ``FUZZ_URL``. With ``--connect`` it is ``beamfast.connect`` on uvloop.
 """
 
+import asyncio
 import os
 import socket
 import sys
@@ -13,6 +14,9 @@ from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlsplit
 
+import uvloop
+
+from beamfast import BeamfastError, connect
 from beamfast.protocol import ClientDriver, PerMessageDeflate
 
 #: As for the echo server.
@@ -79,6 +83,39 @@ def echoing(url: str) -> None:
     connection.run(connection.echo)
 
 
+async def connect_and_echo(url: str) -> list[str | bytes]:
+    """Echo until the server closes; return what came."""
+    received: list[str | bytes] = []
+    try:
+        async with connect(url, ping_interval=0, queue=2**17, **LIMITS) as websocket:
+            async for message in websocket:
+                received.append(message)
+                await websocket.send(message)
+    except BeamfastError:
+        # Many cases end the connection in the middle of something.
+        return received
+    return received
+
+
+async def run_cases_connected(url: str, agent: str) -> None:
+    """As :func:`run_cases`, with the client that programs use."""
+    async with connect(f"{url}/getCaseCount") as websocket:
+        count = int(await websocket.recv())
+    for case in range(1, count + 1):
+        await connect_and_echo(f"{url}/runCase?case={case}&agent={agent}")
+    await connect_and_echo(f"{url}/updateReports?agent={agent}")
+
+
+def main() -> None:
+    arguments = [one for one in sys.argv[1:] if one != "--connect"]
+    url = arguments[0] if arguments else os.environ["FUZZ_URL"]
+    agent = os.environ.get("FUZZ_AGENT", "beamfast")
+    if "--connect" in sys.argv:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_cases_connected(url, agent))
+    else:
+        run_cases(url, agent)
+
+
 if __name__ == "__main__":
-    fuzzing_server = sys.argv[1] if len(sys.argv) > 1 else os.environ["FUZZ_URL"]
-    run_cases(fuzzing_server, os.environ.get("FUZZ_AGENT", "beamfast"))
+    main()

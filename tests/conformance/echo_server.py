@@ -1,15 +1,17 @@
 """
 An echo server for conformance suites.
 
-``python tests/conformance/echo_server.py [--port N] [--connection]`` serves until it
-is stopped and says on its first line where. Normally it is a ``ServerDriver`` on a bare
-transport, permessage-deflate included; with ``--connection`` it is what a server
-has: ``HttpConnection``, then ``WebSocket``, on uvloop.
+``python tests/conformance/echo_server.py [--port N] [MODE]`` serves until it is stopped
+and says on its first line where. Without a mode it is a ``ServerDriver`` on a bare
+transport, permessage-deflate included. With ``--connection`` it is what a server
+has, on uvloop: ``HttpConnection``, then ``WebSocket`` with a callback; with
+``--handler`` the same with a coroutine that receives by ``async for``.
 """
 
 import argparse
 import asyncio
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -66,16 +68,27 @@ def set_echo(websocket: WebSocket) -> None:
     websocket.on_message = websocket.send_nowait
 
 
-def answer(request: Request) -> Response:
+async def echo(websocket: WebSocket) -> None:
+    async for message in websocket:
+        await websocket.send(message)
+
+
+#: What opens a connection, by the option that asks for it.
+MODES: Final = {"connection": set_echo, "handler": echo}
+
+
+def answer(mode: str, request: Request) -> Response:
     if not request.is_websocket:
         return Response(426, headers=[("Upgrade", "websocket")])
-    return Response(101, upgrade=Upgrade(set_echo, ping_interval=0, **LIMITS))
+    return Response(101, upgrade=Upgrade(MODES[mode], ping_interval=0, **LIMITS))
 
 
-async def serve(port: int, *, with_connection: bool) -> None:
+async def serve(port: int, mode: str | None) -> None:
     loop = asyncio.get_running_loop()
-    service = Service(answer, loop, TopicRegistry(loop))
-    factory = partial(HttpConnection, service) if with_connection else EchoConnection
+    factory: Callable[[], asyncio.Protocol] = EchoConnection
+    if mode is not None:
+        service = Service(partial(answer, mode), loop, TopicRegistry(loop))
+        factory = partial(HttpConnection, service)
     server = await loop.create_server(factory, "127.0.0.1", port)
     async with server:
         host, bound = server.sockets[0].getsockname()[:2]
@@ -87,11 +100,12 @@ async def serve(port: int, *, with_connection: bool) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--connection", action="store_true")
+    for mode in MODES:
+        parser.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode)
     options = parser.parse_args()
-    loop_factory = uvloop.new_event_loop if options.connection else None
+    loop_factory = uvloop.new_event_loop if options.mode else None
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve(options.port, with_connection=options.connection))
+        runner.run(serve(options.port, options.mode))
 
 
 if __name__ == "__main__":

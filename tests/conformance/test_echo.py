@@ -27,7 +27,7 @@ def python(program, *arguments):
             process.terminate()
 
 
-@pytest.mark.parametrize("options", [[], ["--connection"]])
+@pytest.mark.parametrize("options", [[], ["--connection"], ["--handler"]])
 def test_the_server_echoes_text_and_binary_messages(options):
     with python("echo_server.py", *options) as process:
         url = process.stdout.readline().strip()
@@ -38,7 +38,8 @@ def test_the_server_echoes_text_and_binary_messages(options):
         assert client.close_code == 1000
 
 
-def test_the_client_echoes_in_every_case_and_asks_for_the_reports():
+@pytest.mark.parametrize("options", [[], ["--connect"]])
+def test_the_client_echoes_in_every_case_and_asks_for_the_reports(options):
     asked = []
 
     def handle(connection):
@@ -54,7 +55,7 @@ def test_the_client_echoes_in_every_case_and_asks_for_the_reports():
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         port = server.socket.getsockname()[1]
-        with python("echo_client.py", f"ws://127.0.0.1:{port}") as process:
+        with python("echo_client.py", *options, f"ws://127.0.0.1:{port}") as process:
             assert process.wait(30) == 0
         server.shutdown()
         thread.join()
