@@ -22,6 +22,7 @@ Every exception that beamfast raises because of something outside the program.
     │   ├── EditRefused          422
     │   ├── TooLarge             413
     │   ├── Busy                 503
+    │   ├── TooManyFilters       503
     │   └── StorageError         507 disk full, 500 otherwise
     ├── OutcomeUnknown           the reply to a commit was lost; the log knows
     ├── ProxyHeaderError         a proxy's connection does not begin as agreed
@@ -221,6 +222,13 @@ class Busy(DocumentError):
 
     status = 503
     code = "busy"
+
+
+class TooManyFilters(DocumentError):
+    """As many different filters as a document may have are in use."""
+
+    status = 503
+    code = "too-many-filters"
 
 
 class StorageError(DocumentError):

@@ -25,6 +25,7 @@ from beamfast.documents.store import DocumentStore
 from beamfast.errors import DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response
 from beamfast.pubsub.hub import Hub
+from beamfast.rights import Rights
 from beamfast.runstate import RunState
 
 logger: logging.Logger = logging.getLogger("beamfast.pipeline")
@@ -77,6 +78,7 @@ class Context:
         server_name: what the host calls the server; empty for nothing.
         status: of the process.
         run_state: what all workers know: sessions, tickets, shared limits.
+        rights: who may still read, of those that are connected.
     """
 
     store: DocumentStore
@@ -87,6 +89,7 @@ class Context:
     server_name: str = "beamfast"
     status: Status = field(default_factory=Status)
     run_state: RunState = field(default_factory=RunState)
+    rights: Rights = field(default_factory=Rights)
 
     def topic(self, plugin: str, name: str) -> str:
         """Return a topic that no other plugin and no other host can have."""

@@ -130,6 +130,7 @@ class Batch:
                     base,
                     waiting.origin,
                     edit_limit=self.edit_limit,
+                    filters=self.keeper.watched,
                 )
             except Exception as error:
                 waiting.fail(error)

@@ -31,6 +31,7 @@ from beamfast.commit.sequencer import Sequencer
 from beamfast.commit.watcher import Watcher
 from beamfast.documents.change import Change, Origin, Outcome
 from beamfast.documents.document import Document
+from beamfast.documents.selector import Selector
 from beamfast.documents.store import DocumentStore, Location
 from beamfast.errors import Busy, DocumentError, DocumentNotFound
 from beamfast.journal.journal import Health, Journal
@@ -263,9 +264,15 @@ class Committer:
         *,
         after: str | None = None,
         greet: Greeting | None = None,
+        filters: frozenset[Selector] = frozenset(),
     ) -> None:
-        """Send ``subscriber`` every edit; see :meth:`Followers.follow`."""
-        self._followers.follow(subscriber, location, form, after=after, greet=greet)
+        """Send ``subscriber`` the edits; see :meth:`Followers.follow`."""
+        self._followers.follow(
+            *(subscriber, location, form),
+            after=after,
+            greet=greet,
+            filters=filters,
+        )
 
     def unsubscribe(self, subscriber: Any, location: Location) -> None:
         """Stop sending; harmless when it was not subscribed."""

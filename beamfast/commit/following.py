@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -19,10 +20,12 @@ from beamfast.commit.keeper import Keeper
 from beamfast.commit.provenance import ChangedByHand
 from beamfast.commit.publication import ItemForm, Publication, WireForms
 from beamfast.commit.replica import Replica
+from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.entry import Entry, Version
+from beamfast.errors import TooManyFilters
 from beamfast.journal.journal import Journal, Logged, Reset
-from beamfast.pubsub.hub import Hub
+from beamfast.pubsub.hub import Hub, WireForm
 
 logger: logging.Logger = logging.getLogger("beamfast.commit")
 
@@ -31,8 +34,22 @@ SLICE: Final = 64
 #: Reads of the log before a document that is edited all the time is sent whole.
 ROUNDS: Final = 64
 
+#: Different filters that all subscribers of a document may have together.
+FILTERS: Final = 1024
+
 #: Called with the version that is safe to resume from, before the first item.
 Greeting = Callable[[Version], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Who wants to follow which document, and how."""
+
+    subscriber: Any
+    keeper: Keeper
+    wire_form: WireForm
+    filters: frozenset[Selector]
+    greet: Greeting | None
 
 
 class Followers:
@@ -67,7 +84,7 @@ class Followers:
         self._is_ready = is_ready
         self._work = work
         self._forms = WireForms()
-        self._joining: dict[tuple[Any, str], asyncio.Task[None]] = {}
+        self._joining: dict[tuple[Any, str], list[asyncio.Task[None]]] = {}
 
     def follow(
         self,
@@ -77,28 +94,44 @@ class Followers:
         *,
         after: str | None = None,
         greet: Greeting | None = None,
+        filters: frozenset[Selector] = frozenset(),
     ) -> None:
         """
         Send ``subscriber`` the edits of a document.
+
+        One that follows already is moved to the new form and filters, without a
+        gap or a repeat.
 
         Args:
             subscriber: a WebSocket or an EventSource that has just opened.
             location: of the document, which need not exist.
             form: what it wants of its items.
             after: text of the version that it has seen; None for none.
-            greet: tells it what to resume from.
+            greet: called at the moment from which on it gets what comes, with what
+                to resume from.
+            filters: only edits that concern one of these; empty for all. A replay
+                is not filtered.
+
+        Raises:
+            TooManyFilters: the document has as many different ones as it may.
         """
         keeper = self._replica.keeper(location)
+        if filters and len(self._replica.filters(keeper) | filters) > FILTERS:
+            raise TooManyFilters("The document has too many different filters")
+        wire_form = self._forms.get(subscriber, form)
+        wish = _Wish(subscriber, keeper, wire_form, filters, greet)
         place = subscriber, self._replica.topic(location)
-        self._stop_joining(place)
-        if after is None and self._is_ready(keeper):
+        if after is not None:
+            self._stop_joining(place)
+        # They may be replaying what nobody would send again.
+        former = self._joining.setdefault(place, [])
+        if not former and after is None and self._is_ready(keeper):
             # The usual case takes no turn of the loop.
-            self._join(subscriber, keeper, form, greet)
+            del self._joining[place]
+            self._join(wish)
             return
-        task = self._loop.create_task(
-            self._catch_up(subscriber, keeper, form, after, greet)
-        )
-        self._joining[place] = task
+        task = self._loop.create_task(self._catch_up(wish, after, [*former]))
+        former.append(task)
         task.add_done_callback(partial(self._joined, place))
 
     def unfollow(self, subscriber: Any, location: Location) -> None:
@@ -108,13 +141,16 @@ class Followers:
         self._hub.unsubscribe(subscriber, topic)
 
     def _stop_joining(self, place: tuple[Any, str]) -> None:
-        if (task := self._joining.pop(place, None)) is not None:
+        for task in self._joining.pop(place, ()):
             task.cancel()
 
     def _joined(self, place: tuple[Any, str], task: asyncio.Task[None]) -> None:
-        # Another one may have taken its place.
-        if self._joining.get(place) is task:
-            del self._joining[place]
+        # Others may have taken its place.
+        tasks = self._joining.get(place, [])
+        if task in tasks:
+            tasks.remove(task)
+            if not tasks:
+                del self._joining[place]
 
     def count(self, location: Location) -> int:
         """Return how many connections of this process follow a document."""
@@ -122,32 +158,28 @@ class Followers:
 
     async def close(self) -> None:
         """Nobody joins any more."""
-        joining = list(self._joining.values())
+        joining = [task for tasks in self._joining.values() for task in tasks]
         for task in joining:
             task.cancel()
         if joining:
             await asyncio.wait(joining)
 
     async def _catch_up(
-        self,
-        subscriber: Any,
-        keeper: Keeper,
-        form: ItemForm,
-        after: str | None,
-        greet: Greeting | None,
+        self, wish: _Wish, after: str | None, former: list[asyncio.Task[None]]
     ) -> None:
+        subscriber, keeper = wish.subscriber, wish.keeper
         keeper.joining += 1
         try:
+            if former:
+                await asyncio.wait(former)
             if after is not None:
-                version = Version.parse(after)
-                if await self._replay(subscriber, keeper, form, version, greet):
-                    return
-                # Unknown, foreign, too old, or only told by the whole document.
-                await self._reset(subscriber, keeper, form)
+                if not await self._replay(wish, Version.parse(after)):
+                    # Unknown, foreign, too old, or only told by the whole document.
+                    await self._reset(wish)
                 return
             await self._ready(keeper)
             if not subscriber.is_closing:
-                self._join(subscriber, keeper, form, greet)
+                self._join(wish)
         except Exception as error:
             # Whatever it was, nobody waits for a stream that never begins.
             logger.warning("%s cannot be followed: %s", keeper.location.key, error)
@@ -155,30 +187,22 @@ class Followers:
         finally:
             keeper.joining -= 1
 
-    def _join(
-        self, subscriber: Any, keeper: Keeper, form: ItemForm, greet: Greeting | None
-    ) -> None:
+    def _join(self, wish: _Wish) -> None:
         # Version and subscription in one step of the loop: no edit in between.
-        if greet is not None:
-            greet(keeper.version)
-        self._subscribe(subscriber, keeper, form)
+        if wish.greet is not None:
+            wish.greet(wish.keeper.version)
+        self._subscribe(wish)
 
-    def _subscribe(self, subscriber: Any, keeper: Keeper, form: ItemForm) -> None:
-        wire_form = self._forms.get(subscriber, form)
-        self._hub.subscribe(subscriber, self._replica.topic(keeper.location), wire_form)
+    def _subscribe(self, wish: _Wish) -> None:
+        topic = self._replica.topic(wish.keeper.location)
+        self._hub.subscribe(wish.subscriber, topic, wish.wire_form, wish.filters)
 
-    async def _replay(
-        self,
-        subscriber: Any,
-        keeper: Keeper,
-        form: ItemForm,
-        after: Version | None,
-        greet: Greeting | None,
-    ) -> bool:
+    async def _replay(self, wish: _Wish, after: Version | None) -> bool:
         """Send what came after ``after`` and join; False when that cannot be."""
         if after is None:
             return False
-        wire_form = self._forms.get(subscriber, form)
+        subscriber, keeper = wish.subscriber, wish.keeper
+        greet = wish.greet
         for _ in range(ROUNDS):
             await self._ready(keeper)
             logged: Sequence[Logged] = ()
@@ -208,19 +232,19 @@ class Followers:
                 greet(after)
                 greet = None
             for publication in publications:
-                subscriber.write(wire_form(publication))
+                subscriber.write(wish.wire_form(publication))
                 after = publication.version
             if after == keeper.version:
-                self._subscribe(subscriber, keeper, form)
+                self._subscribe(wish)
                 return True
             if (writable := subscriber.wait_writable()) is not None:
                 # A client at its own pace: a replay does not fill its queue.
                 await writable
         return False
 
-    async def _reset(self, subscriber: Any, keeper: Keeper, form: ItemForm) -> None:
+    async def _reset(self, wish: _Wish) -> None:
         """Send the document as it is and join."""
-        wire_form = self._forms.get(subscriber, form)
+        subscriber, keeper = wish.subscriber, wish.keeper
         for _ in range(ROUNDS):
             await self._ready(keeper)
             if subscriber.is_closing:
@@ -230,7 +254,7 @@ class Followers:
             except ChangedByHand:
                 await self._work(keeper)
                 continue
-            subscriber.write(wire_form(publication))
-            self._subscribe(subscriber, keeper, form)
+            subscriber.write(wish.wire_form(publication))
+            self._subscribe(wish)
             return
         subscriber.abort()

@@ -14,6 +14,7 @@ from typing import Final
 
 from beamfast.documents.change import Change, Origin, Outcome
 from beamfast.documents.document import Document
+from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.entry import Version
 from beamfast.journal.journal import FileRecord
@@ -69,6 +70,7 @@ class Keeper:
         document: the committed snapshot while ``is_ahead``.
         records: the files that this journal's writers have put in place.
         candidates: outcomes that wait to be met in the log.
+        watched: filters that these were compared with.
         dirty_since: when the file fell behind, by the clock of the loop.
         edited_at: when ``version`` last moved.
     """
@@ -83,6 +85,7 @@ class Keeper:
     document: Document | None = None
     records: tuple[FileRecord, ...] = ()
     candidates: dict[Version, Outcome] = field(default_factory=dict)
+    watched: frozenset[Selector] = frozenset()
     queue: deque[Waiting] = field(default_factory=deque)
     queued_bytes: int = 0
     task: asyncio.Task[None] | None = None

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Protocol
 
+from msgspec import structs
+
 from beamfast.documents.document import Document
 from beamfast.documents.streamitem import (
     SCHEMA_TYPE,
@@ -87,12 +89,14 @@ class ItemForm:
         takes_resets: changes of the whole document are understood.
         is_versioned: with the properties of ``beam.v1``.
         reset_selector: selector of a RESET, for clients that expect one.
+        url: of its items; None for the one that the writer used.
     """
 
     itemtype: str = SCHEMA_TYPE
     takes_resets: bool = True
     is_versioned: bool = False
     reset_selector: str | None = None
+    url: str | None = None
 
 
 class WireForms:
@@ -134,6 +138,9 @@ def _wire_form(
 ) -> WireForm:
     def encode(message: Any) -> bytes:
         version, url, previous, entry, source = message
+        if form.url is not None:
+            url = form.url
+            entry = None if entry is None else structs.replace(entry, url=url)
         if entry is not None:
             versions = (previous, version) if form.is_versioned else None
             text = render(entry, form.itemtype, versions=versions)

@@ -19,9 +19,17 @@ from beamfast.commit.provenance import ChangedByHand, examine
 from beamfast.commit.publication import Publication
 from beamfast.documents.change import redo
 from beamfast.documents.document import Document
+from beamfast.documents.edit import Edit
+from beamfast.documents.filters import matching_filters
+from beamfast.documents.selector import Selector
 from beamfast.documents.store import DocumentStore, Location
 from beamfast.entry import Entry, Version
-from beamfast.errors import DocumentError, DocumentNotFound, StorageError
+from beamfast.errors import (
+    DocumentError,
+    DocumentNotFound,
+    EditRefused,
+    StorageError,
+)
 from beamfast.journal.journal import Journal, Logged, Snapshot
 from beamfast.pubsub.hub import Hub
 
@@ -103,6 +111,11 @@ class Replica:
     def topic(self, location: Location) -> str:
         """Return the name of the topic of a document."""
         return f"document:{self._store.root}:{location.key}"
+
+    def filters(self, keeper: Keeper) -> frozenset[Selector]:
+        """Return every filter that somebody in this process has on a document."""
+        topic = self._hub.registry.topic(self.topic(keeper.location))
+        return frozenset() if topic is None else topic.filters
 
     # State.
 
@@ -241,8 +254,15 @@ class Replica:
             self._diverge(keeper, logged)
             return
         outcome = keeper.candidates.pop(logged.version, None)
+        edit: Edit | None = None
+        before: Document | None = None
         if outcome is not None:
-            entry, document = outcome.entry, outcome.document
+            entry, document, edit = outcome.entry, outcome.document, outcome.edit
+            if not self.filters(keeper) <= keeper.watched:
+                # Somebody has come since it was evaluated.
+                edit = None
+                with contextlib.suppress(ChangedByHand, DocumentError):
+                    before = self._before(keeper)
         else:
             try:
                 entry = Entry.from_event(logged.event)
@@ -266,7 +286,8 @@ class Replica:
         keeper.version = logged.version
         keeper.exists = document is not None
         keeper.is_ahead, keeper.document = True, document
-        self._publish(keeper, previous, entry, document)
+        matched = self._matched(keeper, entry, edit, before, document)
+        self._publish(keeper, previous, entry, document, matched)
         self._on_moved(keeper)
 
     def _before(self, keeper: Keeper) -> Document | None:
@@ -284,7 +305,8 @@ class Replica:
             self._diverge(keeper, logged)
             return
         previous, keeper.version, keeper.is_stale = keeper.version, logged.version, True
-        self._publish(keeper, previous, entry, None)
+        matched = self._matched(keeper, entry, None, None, None)
+        self._publish(keeper, previous, entry, None, matched)
         self._on_stale(keeper)
 
     def _diverge(self, keeper: Keeper, logged: Logged) -> None:
@@ -293,12 +315,37 @@ class Replica:
         logger.info("%s is loaded anew at %s", logged.document, logged.version)
         self._on_stale(keeper)
 
+    def _matched(
+        self,
+        keeper: Keeper,
+        entry: Entry,
+        edit: Edit | None,
+        before: Document | None,
+        after: Document | None,
+    ) -> frozenset[Selector]:
+        """Return which filters an entry concerns; all, when nobody can tell."""
+        filters = self.filters(keeper)
+        if not filters or not entry.is_element_edit:
+            return filters
+        if edit is not None:
+            return edit.matched
+        try:
+            return matching_filters(filters, entry, before, after)
+        except EditRefused:
+            return filters
+
     def _publish(
-        self, keeper: Keeper, previous: Version, entry: Entry, document: Document | None
+        self,
+        keeper: Keeper,
+        previous: Version,
+        entry: Entry,
+        document: Document | None,
+        matched: frozenset[Selector],
     ) -> None:
         source = document.source if document else None
         publication = Publication.of_entry(previous, keeper.version, entry, source)
-        viewers = self._hub.publish(self.topic(keeper.location), publication)
+        topic = self.topic(keeper.location)
+        viewers = self._hub.publish(topic, publication, matched=matched)
         logger.info(
             "%s %s %s → rev %d → %d viewers",
             entry.method,
@@ -322,7 +369,9 @@ class Replica:
     def publish_reset(self, keeper: Keeper) -> None:
         """Send the viewers of a document all of it."""
         with contextlib.suppress(ChangedByHand, DocumentError):
-            self._hub.publish(self.topic(keeper.location), self.reset_of(keeper))
+            topic, publication = self.topic(keeper.location), self.reset_of(keeper)
+            # What changes all of the document concerns every filter.
+            self._hub.publish(topic, publication, matched=self.filters(keeper))
 
     def _evict(self) -> None:
         """Forget who has not been asked for longest, if nobody needs it."""

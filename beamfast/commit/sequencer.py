@@ -119,6 +119,7 @@ class Sequencer:
             if not keeper.is_loaded or keeper.is_stale:
                 await self._replica.load(keeper)
             document, by_hand = await self._present(keeper)
+            keeper.watched = self._replica.filters(keeper)
             await batch.evaluate(self._journal, document, keeper.version, by_hand)
             if not batch.outcomes:
                 break

@@ -51,11 +51,22 @@ class Authorization(Plugin[Options]):
             self._parse,
             (Rules(), {}),
         )
+        self._seen: object = None
 
     def _parse(self, text: str) -> tuple[Rules, dict[str, Credential]]:
         for problem in validate_page(text, SCHEMAS):
             logger.warning("%s, %s", self.options.authfile, problem)
         return Rules.parse(text), read_credentials(text)
+
+    def start(self, context: Context) -> None:
+        """Have open streams asked again when the page changes."""
+        self._has_changed()
+        context.rights.watch(self._has_changed)
+
+    def _has_changed(self) -> bool:
+        rules, users = self._page.read()
+        seen, self._seen = self._seen, (rules.rules, users)
+        return seen != self._seen
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Answer 403, or OPTIONS with the allowed methods; else let it pass."""

@@ -82,6 +82,13 @@ class BasicAuth(Plugin[Options]):
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response | None] | None:
         """Set ``request.user`` and its roles, or answer 401."""
+        if request.probe and request.user is not None and request.expires is None:
+            # Not of a session: it was our password, and right at that time.
+            known = self._page.read().get(request.user)
+            if known is None:
+                return self._challenge()
+            _identify(request, known)
+            return None
         value = request.headers.get("authorization")
         # Browsers ask with OPTIONS before they have been asked for a password.
         may_pass = self.options.anonymous == "allow" or request.method == "OPTIONS"

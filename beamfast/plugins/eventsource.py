@@ -12,15 +12,20 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from beamfast.commit.publication import ItemForm
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
+from beamfast.errors import CloseCode
 from beamfast.http import EventStream, Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.protocol.target import query_parameter
+from beamfast.rights import MayRead, Streams
+
+#: How this plugin knows its own probes.
+_ACCEPT: Final = (("Accept", "text/event-stream"),)
 
 logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
@@ -52,11 +57,20 @@ class EventSourcePlugin(Plugin[Options]):
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
         self._form = ItemForm(LEGACY_TYPE if legacy else SCHEMA_TYPE)
+        # One object for all streams, so that each costs a reference.
+        self._ending = self._forget
+        self._streams = Streams(_ACCEPT, _end)
+
+    def start(self, context: Context) -> None:
+        """Have rules that change counted for open streams too."""
+        self._streams.start(context.rights)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Return an endless response for a GET that accepts one."""
         if request.method != "GET" or not request.accepts_event_stream:
             return None
+        if request.probe:
+            return MayRead()
         allowed = (*self.options.allowed_origins, *context.allowed_origins)
         if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
             return Response(403, "Origin not allowed")
@@ -67,19 +81,27 @@ class EventSourcePlugin(Plugin[Options]):
             request.query, "since"
         )
         stream = EventStream(
-            partial(self._open, context, location, after),
+            partial(
+                self._begin,
+                *(context, location, after, request.roles, request.expires),
+            ),
             retry=self.options.retry,
             ping_interval=self.options.ping_interval,
         )
         return Response(200, stream=stream)
 
-    def _open(
-        self, context: Context, location: Location, after: str | None, source: Any
+    def _begin(
+        self,
+        context: Context,
+        location: Location,
+        after: str | None,
+        roles: frozenset[str],
+        expires: float | None,
+        source: Any,
     ) -> None:
         logger.info("[eventsource] connect %s", location.key)
-        if logger.isEnabledFor(logging.INFO):
-            # Nobody else asks, and it is kept for as long as the connection.
-            source.on_close = partial(self._close, location.key)
+        self._streams.add(source, roles, expires)
+        source.on_close = self._ending
         context.committer.subscribe(
             source,
             location,
@@ -89,5 +111,11 @@ class EventSourcePlugin(Plugin[Options]):
         )
         logger.info("[eventsource] subscribe %s", location.key)
 
-    def _close(self, key: str, source: Any) -> None:
-        logger.info("[eventsource] clean-up %s", key)
+    def _forget(self, source: Any) -> None:
+        self._streams.discard(source)
+        logger.info("[eventsource] clean-up %s", source.path)
+
+
+def _end(source: Any, code: CloseCode) -> None:
+    """End a stream that may not be read any more; who comes back is told why."""
+    source.close()

@@ -2,29 +2,37 @@
 Live documents over WebSocket: connecting to a page subscribes to its edits.
 
 Each edit arrives as one text message holding a StreamItem. The URL may name a
-document that does not exist yet. What the client sends is checked and dropped.
+document that does not exist yet. A client may narrow what it gets, by JSON messages
+that name selectors and documents (:mod:`beamfast.protocol.subscribing`); the first
+one takes the place of what connecting has subscribed.
 
 A socket that was opened with ``?since=`` gets what came after that version first,
 and resets. Subprotocol ``beam.v1`` has versions in its items, and begins with one.
+
+Whoever may not read a document any more is told so by close code 4403, or by 4401
+if logging in again would help.
 """
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import logging
-from dataclasses import dataclass
+import math
+import time
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Final, Literal
+from types import MethodType
+from typing import Any, Final, Literal
 
-from beamfast.commit.publication import (
-    DocumentSubscriber,
-    ItemForm,
-    version_frame,
-)
+from beamfast.commit.publication import ItemForm, version_frame
+from beamfast.commit.subscriptions import Subscriptions
+from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
 from beamfast.entry import Version
-from beamfast.errors import HandshakeError
+from beamfast.errors import CloseCode, DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import (
@@ -33,10 +41,19 @@ from beamfast.protocol.handshake import (
     choose_subprotocol,
     offered_subprotocols,
 )
-from beamfast.protocol.target import query_parameter
+from beamfast.protocol.subscribing import EVERYTHING, Refused, Wish, read_wish
+from beamfast.protocol.target import parse_target, query_parameter
+from beamfast.rights import MayRead, Streams
 
 #: Subprotocol of items that carry versions.
 SUBPROTOCOL: Final = "beam.v1"
+#: How this plugin knows its own probes.
+_UPGRADE: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+
+_REASONS: Final = {
+    CloseCode.AUTHENTICATION_EXPIRED: "authentication expired",
+    CloseCode.RIGHTS_REMOVED: "rights removed",
+}
 
 logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
@@ -47,13 +64,21 @@ class Options:
     Options of the websocket plugin.
 
     Attributes:
-        stream_item: itemtype of the items: ``schema``, ``legacy``, or ``auto``.
+        stream_item: itemtype of the items: ``schema``, ``legacy``, or ``auto``: the
+            first, and the second once the client has sent a JSON subscribe.
         strict_handshake: refuse a wrong version or key with 426 or 400 instead
             of leaving the request to the next plugin.
         allowed_origins: foreign origins that may connect, beside the host's own.
         ping_interval: seconds between server pings, 0 for none.
         ping_timeout: seconds to wait for the pong.
         message_size_limit: bytes of an inbound message; above it close 1009.
+        max_connections: sockets of one process; above it 503, 0 for any number.
+        max_connections_per_ip: of them from one address.
+        max_messages_per_second: of one client; above it an error, 0 for any number.
+        max_subscriptions: of one client.
+        broadcast_documents: also send plain sockets what changes a whole document.
+        url_form: ``url`` of an item: as its ``writer`` spelled it, or the path of the
+            ``subscriber``.
     """
 
     stream_item: Literal["auto", "schema", "legacy"] = "auto"
@@ -62,6 +87,12 @@ class Options:
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
     message_size_limit: int = 2**20
+    max_connections: int = 0
+    max_connections_per_ip: int = 0
+    max_messages_per_second: float = 0.0
+    max_subscriptions: int = 128
+    broadcast_documents: bool = False
+    url_form: Literal["writer", "subscriber"] = "writer"
 
 
 class WebSocketPlugin(Plugin[Options]):
@@ -76,14 +107,30 @@ class WebSocketPlugin(Plugin[Options]):
         self._versioned = ItemForm(itemtype, is_versioned=True)
         # Clients of the original know no resets; one that says what it has seen
         # does.
-        self._bare = ItemForm(itemtype, takes_resets=False, reset_selector="html")
+        whole = self.options.broadcast_documents
+        self._bare = ItemForm(itemtype, takes_resets=whole, reset_selector="html")
         self._resuming = ItemForm(itemtype, takes_resets=True, reset_selector="html")
         self._numbers = itertools.count(1)
+        # One object each for all sockets, so that a socket costs a reference.
+        self._receiver, self._ending = self._receive, self._forget
+        self._streams = Streams(_UPGRADE, _end, self._paths)
+        # Few have these.
+        self._talks: dict[Any, _Talk] = {}
+        self._addresses: dict[Any, str] = {}
+        self._per_address: Counter[str] = Counter()
+        self._context: Context
+
+    def start(self, context: Context) -> None:
+        """Have rules that change counted for open sockets too."""
+        self._context = context
+        self._streams.start(context.rights)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Return 101 for a valid handshake; leave other requests to the next."""
         if not request.is_websocket:
             return None
+        if request.probe:
+            return MayRead()
         try:
             check_upgrade(request)
         except HandshakeError:
@@ -92,6 +139,7 @@ class WebSocketPlugin(Plugin[Options]):
             return None
         allowed = (*self.options.allowed_origins, *context.allowed_origins)
         check_origin(request, allowed)
+        self._check_room(request.remote_addr)
         location = context.store.find(request.path)
         options = self.options
         after = query_parameter(request.query, "since")
@@ -102,8 +150,14 @@ class WebSocketPlugin(Plugin[Options]):
             form = self._versioned
         else:
             form = self._bare if after is None else self._resuming
+        if options.url_form == "subscriber":
+            form = replace(form, url=request.url)
         upgrade = Upgrade(
-            partial(self._open, context, location, form, after),
+            partial(
+                self._begin,
+                *(context, location, form, after),
+                *(request.roles, request.expires, request.remote_addr),
+            ),
             subprotocol=subprotocol,
             max_size=options.message_size_limit,
             ping_interval=options.ping_interval,
@@ -118,19 +172,36 @@ class WebSocketPlugin(Plugin[Options]):
         if response.status != 101 and request.is_websocket:
             response.headers.set("Sec-WebSocket-Version", "13")
 
-    def _open(
+    def _check_room(self, address: str) -> None:
+        options = self.options
+        is_full = 0 < options.max_connections <= len(self._streams)
+        limit = options.max_connections_per_ip
+        if is_full or 0 < limit <= self._per_address[address]:
+            raise HandshakeError(503, "Too many connections", [("Retry-After", "5")])
+
+    # From opening to closing.
+
+    def _begin(
         self,
         context: Context,
         location: Location,
         form: ItemForm,
         after: str | None,
-        websocket: DocumentSubscriber,
+        roles: frozenset[str],
+        expires: float | None,
+        address: str,
+        websocket: Any,
     ) -> None:
-        number = next(self._numbers)
-        logger.info("[websocket] connect %d %s", number, location.key)
+        number = 0
         if logger.isEnabledFor(logging.INFO):
-            # Nobody else asks, and it is kept for as long as the connection.
-            websocket.on_close = partial(self._close, number, location.key)
+            number = next(self._numbers)
+            logger.info("[websocket] connect %d %s", number, location.key)
+        self._streams.add(websocket, roles, expires, number)
+        if self.options.max_connections_per_ip:
+            self._addresses[websocket] = address
+            self._per_address[address] += 1
+        websocket.on_message = MethodType(self._receiver, websocket)
+        websocket.on_close = self._ending
         greet = partial(_greet, websocket, form, location.key)
         context.committer.subscribe(
             websocket,
@@ -139,21 +210,148 @@ class WebSocketPlugin(Plugin[Options]):
             after=after,
             greet=greet if form.is_versioned else None,
         )
-        logger.info("[websocket] subscribe %d %s", number, location.key)
+        if number:
+            logger.info("[websocket] subscribe %d %s", number, location.key)
 
-    def _close(
-        self,
-        number: int,
-        key: str,
-        websocket: DocumentSubscriber,
-        code: int,
-        reason: str,
-    ) -> None:
-        logger.info("[websocket] clean-up %d %s (%d %s)", number, key, code, reason)
+    def _forget(self, websocket: Any, code: int, reason: str) -> None:
+        number = self._streams.discard(websocket)
+        self._talks.pop(websocket, None)
+        address = self._addresses.pop(websocket, None)
+        if address is not None:
+            self._per_address[address] -= 1
+            if not self._per_address[address]:
+                del self._per_address[address]
+        if number:
+            logger.info(
+                "[websocket] clean-up %d %s (%d %s)",
+                *(number, websocket.path, code, reason),
+            )
+
+    # Messages.
+
+    async def _receive(self, websocket: Any, message: str | bytes) -> None:
+        """Do what a client asks for; messages of one client come one by one."""
+        try:
+            talk = self._talk(websocket)
+            if not talk.takes(self.options.max_messages_per_second):
+                raise Refused("too-many-messages", "Too many messages per second")
+            wish = read_wish(message)
+            await self._follow(websocket, talk, wish)
+        except Refused as refused:
+            websocket.send_nowait(refused.reply())
+
+    def _talk(self, websocket: Any) -> _Talk:
+        talk = self._talks.get(websocket)
+        if talk is None:
+            form = self._versioned if websocket.subprotocol else self._bare
+            if self.options.stream_item == "auto":
+                form = replace(form, itemtype=LEGACY_TYPE)
+            if self.options.url_form == "subscriber":
+                form = replace(form, url=websocket.path)
+            context = self._context
+            own = context.store.find(websocket.path)
+            subscriptions = Subscriptions(
+                context.committer, websocket, form, own, websocket.path
+            )
+            talk = self._talks[websocket] = _Talk(form, subscriptions)
+        return talk
+
+    async def _follow(self, websocket: Any, talk: _Talk, wish: Wish) -> None:
+        """
+        Carry out one message.
+
+        Raises:
+            Refused: nothing has changed.
+        """
+        about = {"action": wish.action, "selector": wish.selector}
+        subscriptions = talk.subscriptions
+        path = websocket.path if wish.url is None else self._path_of(wish, about)
+        try:
+            location = self._context.store.find(path)
+            selector = None
+            if wish.selector != EVERYTHING:
+                selector = Selector.parse(wish.selector)
+            if wish.action == "unsubscribe":
+                if selector is None and wish.url is None:
+                    subscriptions.remove_all()
+                else:
+                    await subscriptions.remove(location, selector)
+                websocket.send_nowait(wish.reply(path))
+                return
+            if len(subscriptions) >= self.options.max_subscriptions:
+                raise Refused(
+                    "too-many-subscriptions", "No more subscriptions", **about, url=path
+                )
+            refusal = self._streams.refusal(websocket, path)
+            if inspect.isawaitable(refusal):
+                refusal = await refusal
+            if refusal is not None:
+                raise Refused("forbidden", "You may not read that", **about, url=path)
+
+            def acknowledge(version: Version) -> None:
+                websocket.send_nowait(wish.reply(path))
+                if talk.form.is_versioned:
+                    _greet(websocket, talk.form, location.key, version)
+
+            await subscriptions.add(location, path, selector, acknowledge)
+        except DocumentError as error:
+            raise Refused(error.code, str(error), **about, url=path) from error
+        logger.info("[websocket] subscribe %s %s", location.key, wish.selector)
+
+    def _path_of(self, wish: Wish, about: dict[str, str]) -> str:
+        """Return the canonical path of the document that a message names."""
+        try:
+            target = parse_target("GET", wish.url or "")
+        except RequestError as error:
+            raise Refused("invalid-url", str(error), **about, url=wish.url) from error
+        names = self._context.host_names
+        if target.authority is not None and "*" not in names:
+            name = target.authority.rpartition(":")[0] or target.authority
+            if name.lower() not in names:
+                raise Refused("invalid-url", "Another host", **about, url=wish.url)
+        return target.path
+
+    def _paths(self, websocket: Any) -> list[str]:
+        """Return the paths of what a socket follows."""
+        talk = self._talks.get(websocket)
+        return (talk.subscriptions.paths if talk else None) or [websocket.path]
 
 
-def _greet(
-    websocket: DocumentSubscriber, form: ItemForm, url: str, version: Version
-) -> None:
+@dataclass(slots=True)
+class _Talk:
+    """
+    A client that has sent messages.
+
+    Attributes:
+        form: of its items, once it has asked for some.
+        subscriptions: what it follows.
+        allowance: messages that it may send at once.
+        counted: when that was, in seconds.
+    """
+
+    form: ItemForm
+    subscriptions: Subscriptions
+    allowance: float = math.inf
+    counted: float = 0.0
+
+    def takes(self, rate: float) -> bool:
+        """Return False for a message that comes too soon; ``rate`` per second."""
+        if not rate:
+            return True
+        now = time.monotonic()
+        allowance = self.allowance + (now - self.counted) * rate
+        self.allowance, self.counted = min(allowance, max(rate, 1.0)), now
+        if self.allowance < 1.0:
+            return False
+        self.allowance -= 1.0
+        return True
+
+
+def _end(websocket: Any, code: CloseCode) -> None:
+    """Close a socket that may not follow its document any more."""
+    websocket.close_nowait(code, _REASONS[code])
+
+
+def _greet(websocket: Any, form: ItemForm, url: str, version: Version) -> None:
     """Say what to resume from."""
     websocket.write(version_frame(websocket, form, url, version))

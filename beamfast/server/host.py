@@ -73,6 +73,7 @@ class Host:
         )
         plugins = load_plugins(config.plugins)
         self.pipeline: Pipeline = Pipeline(plugins, context, config.server_header)
+        context.rights.ask_pipeline = self.pipeline.ask
 
     @property
     def status(self) -> Status:
@@ -91,6 +92,7 @@ class Host:
 
     async def stop(self) -> None:
         """Finish the edits that wait, then stop the plugins."""
+        self.pipeline.context.rights.close()
         if self._owns_site:
             await self.site.stop()
         self.pipeline.stop()

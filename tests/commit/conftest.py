@@ -73,10 +73,10 @@ class Site:
                 self.entries += map(Entry.from_event, events)
             return answer
 
-        def record_publish(topic, message):
+        def record_publish(topic, message, **options):
             self.published.append((topic, message))
             self.steps.append("publish")
-            return publish(topic, message)
+            return publish(topic, message, **options)
 
         self.store.stage = record_stage
         self.journal.commit, self.hub.publish = record_commit, record_publish

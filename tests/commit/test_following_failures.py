@@ -148,15 +148,35 @@ async def test_who_asks_twice_is_caught_up_once(site, guest, follow):
     assert LEGACY_TYPE in item
 
 
-async def test_who_asks_for_less_while_it_is_caught_up_joins_at_once(
+async def test_who_asks_for_other_items_while_it_is_caught_up_misses_nothing(
     site, guest, follow
 ):
-    outcome = await site.append(1)
+    before = await site.append(1)
+    follow(START)
+    follow(None, ItemForm(LEGACY_TYPE))
+    await until(lambda: guest.received.count(b"\n") == 3)
+    after = await site.append(2)
+    await until(lambda: guest.received.count(b"\n") == 4)
+    greeting, *items = guest.lines()
+    assert greeting == f"id {START} ''"
+    assert [line.split()[:2] for line in items] == [
+        ["item", str(before.version)],
+        ["id", str(before.version)],
+        ["item", str(after.version)],
+    ]
+    assert [LEGACY_TYPE in line for line in items] == [False, False, True]
+
+
+async def test_who_leaves_while_it_changes_what_it_wants_is_not_there(
+    site, guest, follow
+):
+    await site.append(1)
     follow(START)
     follow()
-    assert is_there(site)() == 1
+    site.committer.unsubscribe(guest, site.location())
     await settle()
-    assert guest.lines() == [f"id {outcome.version} ''"]
+    assert not is_there(site)()
+    assert guest.lines() == []
 
 
 async def test_nobody_joins_a_server_that_stops(make_site):
