@@ -11,6 +11,7 @@ Every exception that beamfast raises because of something outside the program.
     ├── ConnectError             a client could not connect (response)
     ├── ConnectionClosed         the connection is gone (code, reason)
     ├── InvalidState             an illegal move of a state machine
+    │   └── Unsupported          what the place that this runs in cannot do
     ├── DocumentError            a document request cannot be met (status, code)
     │   ├── AccessDenied         403
     │   ├── DocumentNotFound     404
@@ -132,6 +133,10 @@ class ConnectionClosed(BeamfastError):
 
 class InvalidState(BeamfastError):
     """A state machine was asked for a move that its table does not allow."""
+
+
+class Unsupported(InvalidState):
+    """What is asked for does not exist in the place where this runs."""
 
 
 class DocumentError(BeamfastError):

@@ -65,8 +65,7 @@ class EventSource(Outbound):
         super().__init__()
         self.path: str = sys.intern(request.path)
         self.user: str | None = request.user
-        # The same object for all that are opened within a second.
-        self.opened: int = service.second()
+        self.opened: int = 0
         self.on_close: Callable[[EventSource], None] | None = None
         self.deadline: float = math.inf
         self.bucket: int = OUTSIDE

@@ -7,7 +7,7 @@ connection knows: length, date, whether it stays open.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Any
 
 from beamfast.connection.eventsource import EventSource
@@ -15,7 +15,7 @@ from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError
-from beamfast.http import Headers, Response
+from beamfast.http import Headers, Request, Response
 from beamfast.protocol.handshake import server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
 
@@ -115,12 +115,7 @@ def become_websocket(
     exchange.answer()
     transport.write(head(service, exchange, response))
     websocket = WebSocket.of_request(request, upgrade, service)
-    transport.set_protocol(websocket)
-    websocket.attach(transport, service.registry.state)
-    websocket.opened = service.second()
-    websocket.open(upgrade.on_open, request)
-    if request.expires is not None:
-        service.expiry.add(websocket, request.expires)
+    start(websocket, transport, service, request, upgrade.on_open)
     return websocket
 
 
@@ -136,12 +131,27 @@ def become_event_source(
     exchange.answer()
     exchange.keep_alive = False
     transport.write(head(service, exchange, response))
-    transport.set_protocol(source)
-    source.attach(transport, service.registry.state)
-    source.open(stream.on_open)
-    if request.expires is not None:
-        service.expiry.add(source, request.expires)
+    start(source, transport, service, request, stream.on_open)
     return source
+
+
+def start(
+    connection: WebSocket | EventSource,
+    transport: Any,
+    service: Service,
+    request: Request,
+    on_open: Callable[[Any], object],
+) -> None:
+    """Put a WebSocket or an event stream on its transport and open it."""
+    transport.set_protocol(connection)
+    connection.attach(transport, service.registry.state)
+    connection.opened = service.second()
+    if isinstance(connection, WebSocket):
+        connection.open(on_open, request)
+    else:
+        connection.open(on_open)
+    if request.expires is not None:
+        service.expiry.add(connection, request.expires)
 
 
 def describe_stream(headers: Headers) -> None:

@@ -1,26 +1,23 @@
 """
-Servers that programs make: from a folder or nothing, with handlers, on their loop.
+What programs make servers and applications of: a configuration, a folder, nothing.
 
-:class:`~beamfast.server.server.Server` is one of these; what it adds is how to serve.
+:class:`~beamfast.server.server.Server` and :class:`beamfast.asgi.App` add how to
+serve it.
 """
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 from beamfast.errors import InvalidState
 from beamfast.server.config import DEFAULT_PORT, HostConfig, ServerConfig
 from beamfast.server.handlers import Handlers
-from beamfast.server.rundir import hold_roots
 
 if TYPE_CHECKING:
     from beamfast.pubsub.hub import Hub
@@ -31,7 +28,7 @@ Source = ServerConfig | str | PathLike[str] | None
 
 class Embedding(Handlers):
     """
-    What a program does with a server, whatever serves.
+    What is served and by which handlers, however it is served.
 
     Args:
         source: a configuration; a folder, for the default pipeline on it; or None
@@ -44,7 +41,6 @@ class Embedding(Handlers):
 
     Attributes:
         config: what is served beside the handlers.
-        url: where clients connect to, between ``async with`` and its end.
     """
 
     def __init__(
@@ -63,10 +59,7 @@ class Embedding(Handlers):
         if port is not None:
             source = replace(source, port=port)
         self.config: ServerConfig = source
-        self.url: str = ""
         self._hub: Hub | None = None
-        self._roots = ExitStack()
-        self._serving: asyncio.Task[None] | None = None
 
     @property
     def hub(self) -> Hub:
@@ -79,45 +72,3 @@ class Embedding(Handlers):
         if self._hub is None:
             raise InvalidState("the server is not running")
         return self._hub
-
-    async def serve(self, on_ready: Callable[[str], None] | None = None) -> None:
-        """Serve until told to drain; what is made of this says how."""
-        raise NotImplementedError
-
-    def drain(self) -> None:
-        """Begin to stop; what is made of this says how."""
-        raise NotImplementedError
-
-    async def __aenter__(self) -> Self:
-        """
-        Serve on the running loop, and return once connections are accepted.
-
-        Raises:
-            ConfigError: another server has one of the document roots.
-            OSError: the port is in use, or may not be bound.
-        """
-        self._roots.enter_context(hold_roots(one.root for one in self.config.hosts))
-        loop = asyncio.get_running_loop()
-        ready: asyncio.Future[str] = loop.create_future()
-        serving = self._serving = loop.create_task(self.serve(ready.set_result))
-        try:
-            either: set[asyncio.Future[Any]] = {ready, serving}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if serving.done():
-                await serving
-            self.url = ready.result().rstrip("/")
-        except BaseException:
-            serving.cancel()
-            self._roots.close()
-            raise
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Let what is open end, write the files, and stop."""
-        self.drain()
-        try:
-            if self._serving is not None:
-                await self._serving
-        finally:
-            self.url, self._serving = "", None
-            self._roots.close()

@@ -9,6 +9,7 @@ import resource
 import signal
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import uvloop
 
@@ -78,6 +79,10 @@ class Server(Embedding):
         self._cut = asyncio.Event()
         self._reloads: set[asyncio.Future[Sequence[str]]] = set()
         self.hosting: Hosting
+        self.url: str = ""
+        """Where clients connect to, between ``async with`` and its end."""
+        self._roots = contextlib.ExitStack()
+        self._serving: asyncio.Task[None] | None = None
 
     def bind(self) -> str:
         """
@@ -158,7 +163,7 @@ class Server(Embedding):
         hosting = self.hosting = Hosting(
             config, hub, loop, shared=self._shared, run_state=run_state
         )
-        service = _service(hosting.application, hub, loop, config)
+        service = make_service(hosting.application, hub, loop, config)
         hub.open_connections = service.heartbeat.connections
         hosting.start(service, self._ask_reload)
         listeners = await self._listen(service, hosting)
@@ -226,6 +231,40 @@ class Server(Embedding):
         self._reloads.add(task)
         task.add_done_callback(self._reloads.discard)
 
+    async def __aenter__(self) -> Self:
+        """
+        Serve on the running loop, and return once connections are accepted.
+
+        Raises:
+            ConfigError: another server has one of the document roots.
+            OSError: the port is in use, or may not be bound.
+        """
+        self._roots.enter_context(hold_roots(one.root for one in self.config.hosts))
+        loop = asyncio.get_running_loop()
+        ready: asyncio.Future[str] = loop.create_future()
+        serving = self._serving = loop.create_task(self.serve(ready.set_result))
+        try:
+            either: set[asyncio.Future[Any]] = {ready, serving}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                await serving
+            self.url = ready.result().rstrip("/")
+        except BaseException:
+            serving.cancel()
+            self._roots.close()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Let what is open end, write the files, and stop."""
+        self.drain()
+        try:
+            if self._serving is not None:
+                await self._serving
+        finally:
+            self.url, self._serving = "", None
+            self._roots.close()
+
     def stop(self) -> None:
         """Begin to stop; a second call cuts what is still open."""
         if self._draining.is_set():
@@ -254,7 +293,7 @@ def _room() -> int:
     return 0 if soft == resource.RLIM_INFINITY else soft * 9 // 10
 
 
-def _service(
+def make_service(
     application: Application,
     hub: Hub,
     loop: asyncio.AbstractEventLoop,

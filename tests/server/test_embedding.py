@@ -3,13 +3,11 @@
 import gc
 import urllib.request
 from asyncio import to_thread
-from pathlib import Path
 
 import pytest
 
 from beamfast.errors import ConfigError, InvalidState
 from beamfast.server.config import HostConfig, ServerConfig
-from beamfast.server.embedding import Embedding
 from beamfast.server.server import Server
 
 
@@ -69,11 +67,3 @@ async def test_a_port_in_use_is_reported(tmp_path):
         port = int(server.url.rpartition(":")[2])
         with pytest.raises(OSError, match="in use"):
             await Server(tmp_path / "b", port=port).__aenter__()
-
-
-async def test_serving_is_left_to_what_is_made_of_it():
-    with pytest.raises(NotImplementedError):
-        await Embedding(None).serve()
-    with pytest.raises(NotImplementedError):
-        Embedding(None).drain()
-    assert isinstance(Embedding(None).config.hosts[0].root, Path)
