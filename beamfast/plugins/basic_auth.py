@@ -78,6 +78,10 @@ class BasicAuth(Plugin[Options]):
             logger.warning("%s, %s", self.options.authfile, problem)
         return read_credentials(text)
 
+    def start(self, context: Context) -> None:
+        """Read users that are served themselves as they were last edited."""
+        self._page.follow(context.store, context.committer)
+
     def handle_request(
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response | None] | None:
@@ -97,7 +101,22 @@ class BasicAuth(Plugin[Options]):
         pair = self._pair(value or "")
         if pair is None:
             return self._challenge()
-        name, password = pair
+        waiting = self._page.wait()
+        if waiting is not None:
+            return self._wait(waiting, request, *pair)
+        return self._identify(request, *pair)
+
+    async def _wait(
+        self, waiting: Awaitable[object], request: Request, name: str, password: str
+    ) -> Response | None:
+        await waiting
+        answer = self._identify(request, name, password)
+        return answer if answer is None else await answer
+
+    def _identify(
+        self, request: Request, name: str, password: str
+    ) -> Awaitable[Response | None] | None:
+        """Compare with the page; None when it was compared before."""
         users = self._page.read()
         user = users.get(name)
         if user is None:

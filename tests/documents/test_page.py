@@ -2,7 +2,10 @@
 
 import os
 
+from beamfast.documents.document import Document
 from beamfast.documents.page import Page
+from beamfast.documents.store import DocumentStore
+from beamfast.errors import DocumentNotFound
 
 
 def test_a_change_is_seen_at_the_next_look(tmp_path):
@@ -43,3 +46,49 @@ def test_bytes_that_are_not_utf_8_do_not_stop_it(tmp_path):
     file = tmp_path / "users.html"
     file.write_bytes(b"a\xff")
     assert Page(str(file), str, "").read() == "a\ufffd"
+
+
+class Snapshots:
+    """Stands for the committer: what was edited, before its file is written."""
+
+    def __init__(self) -> None:
+        self.document: Document | None = None
+        self.is_gone = False
+
+    def peek(self, location):
+        if self.is_gone:
+            raise DocumentNotFound("gone")
+        return self.document
+
+    async def current(self, location):
+        self.document = Document(b"after waiting")
+        return self.document
+
+
+async def test_a_page_that_is_served_is_read_as_it_was_last_edited(tmp_path):
+    file = tmp_path / "users.html"
+    file.write_text("in the file")
+    parsed = []
+    page = Page(str(file), lambda text: parsed.append(text) or text, "nothing")
+    snapshots = Snapshots()
+    page.follow(DocumentStore(tmp_path), snapshots)
+    assert page.read() == "in the file"
+    await page.wait()
+    assert [page.read(), page.read()] == ["after waiting"] * 2
+    assert page.wait() is None
+    snapshots.document = Document(b"edited")
+    assert page.read() == "edited"
+    assert parsed == ["in the file", "after waiting", "edited"]
+    snapshots.is_gone = True
+    assert page.wait() is None
+    assert (page.read(), page.is_readable) == ("nothing", False)
+
+
+def test_a_page_elsewhere_is_a_file_and_no_more(tmp_path):
+    (tmp_path / "site").mkdir()
+    for name in ("users.html", "site/.users.html", "site/users.txt"):
+        (tmp_path / name).write_text("one")
+        page = Page(str(tmp_path / name), str.upper, "nothing")
+        page.follow(DocumentStore(tmp_path / "site"), Snapshots())
+        assert page.wait() is None
+        assert page.read() == "ONE"
