@@ -26,6 +26,7 @@ def extension(name: str, *needs: str) -> Extension:
 setup(
     ext_modules=[
         extension("_frames"),
+        extension("_head"),
         extension("_backlog"),
         extension("_wire", "_backlog"),
         extension("_outbound", "_backlog", "_frames", "_wire"),

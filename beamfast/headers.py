@@ -14,6 +14,8 @@ from typing import Final
 
 #: Field names and values as they stand on the wire.
 RawFields = list[tuple[bytes, bytes]]
+#: Values by names in lower case.
+FieldIndex = dict[bytes, list[bytes]]
 
 _WEIGHT: Final = re.compile(r";q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?);")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -23,33 +25,37 @@ class Headers:
     """
     Header fields in order, found by case-insensitive name.
 
-    The raw pairs are kept; the index is built at the first look-up, because
-    most requests are answered after looking at two or three of them.
-
     Attributes:
         raw: the pairs; a change puts another list in its place, so that copies
             may share it.
+        index: the values by names in lower case.
     """
 
-    __slots__ = ("_index", "_lines", "raw")
+    __slots__ = ("_lines", "index", "raw")
+
+    raw: RawFields
+    index: FieldIndex
+    _lines: bytes | None
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self.raw: RawFields = [_field(name, value) for name, value in fields]
-        self._index: dict[bytes, list[bytes]] | None = None
-        self._lines: bytes | None = None
+        self._put([_field(name, value) for name, value in fields])
 
     @classmethod
-    def from_raw(cls, raw: RawFields) -> Headers:
-        """Wrap pairs that a parser has already checked."""
+    def from_raw(cls, raw: RawFields, index: FieldIndex | None = None) -> Headers:
+        """Wrap pairs that a parser has already checked, and perhaps sorted."""
         headers = cls.__new__(cls)
-        headers._put(raw)
+        if index is None:
+            headers._put(raw)
+        else:
+            headers.raw = raw
+            headers.index = index
+            headers._lines = None
         return headers
 
     def copy(self) -> Headers:
         """Return the same fields; what is worked out about them is shared."""
         headers = Headers.__new__(Headers)
-        headers.raw = self.raw
-        headers._index = self.index
+        headers.raw, headers.index = self.raw, self.index
         headers._lines = self.lines
         return headers
 
@@ -57,18 +63,8 @@ class Headers:
     def lines(self) -> bytes:
         """All fields as the wire has them, each with its line end."""
         if self._lines is None:
-            self._lines = b"".join([b"%s: %s\r\n" % field for field in self.raw])
+            self._lines = b"".join([b"%b: %b\r\n" % field for field in self.raw])
         return self._lines
-
-    @property
-    def index(self) -> dict[bytes, list[bytes]]:
-        """The values by names in lower case."""
-        index = self._index
-        if index is None:
-            index = self._index = {}
-            for key, value in self.raw:
-                index.setdefault(key.lower(), []).append(value)
-        return index
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
@@ -77,7 +73,8 @@ class Headers:
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name``, one per field line."""
-        return [value.decode("latin-1") for value in self.index.get(_key(name), ())]
+        values = self.index.get(_key(name))
+        return [value.decode("latin-1") for value in values] if values else []
 
     def tokens(self, name: str) -> list[str]:
         """Return the members of a comma list, lower-cased, empty ones dropped."""
@@ -123,8 +120,12 @@ class Headers:
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of this name by one."""
-        self.remove(name)
-        self.add(name, value)
+        key, field = _key(name), _field(name, value)
+        if key in self.index:
+            kept = [pair for pair in self.raw if pair[0].lower() != key]
+            self._put([*kept, field])
+        else:
+            self._put([*self.raw, field])
 
     def update(self, fields: Headers) -> None:
         """Replace the fields that ``fields`` has by those."""
@@ -139,11 +140,16 @@ class Headers:
     def remove(self, name: str) -> None:
         """Drop every field of this name; none is fine."""
         key = _key(name)
-        self._put([pair for pair in self.raw if pair[0].lower() != key])
+        if key in self.index:
+            self._put([pair for pair in self.raw if pair[0].lower() != key])
 
     def _put(self, raw: RawFields) -> None:
         self.raw = raw
-        self._index = self._lines = None
+        # At once: whoever makes fields looks for some of them.
+        self.index = {}
+        for key, value in raw:
+            self.index.setdefault(key.lower(), []).append(value)
+        self._lines = None
 
 
 # Names come from a few literals in the code, again and again.

@@ -116,6 +116,9 @@ class Plugin(Generic[OptionsT]):
     #: Plugins may be configured inside this one; they are in ``nested``.
     holds_plugins: ClassVar[bool] = False
     nested: tuple[Plugin[Any], ...] = ()
+    #: Header field, in lower case, without which :meth:`handle_request` would return
+    #: None: such requests are not shown to it. None for plugins that see them all.
+    needs_field: ClassVar[bytes | None] = None
 
     def __init__(self, options: OptionsT | None = None) -> None:
         self.options: OptionsT = self.options_type() if options is None else options
@@ -196,8 +199,8 @@ class Pipeline:
         self._idle: asyncio.Future[None] | None = None
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
-        self._request_phase: tuple[RequestMethod, ...] = tuple(
-            plugin.handle_request
+        self._request_phase: tuple[tuple[bytes | None, RequestMethod], ...] = tuple(
+            (plugin.needs_field, plugin.handle_request)
             for plugin in plugins
             if type(plugin).handle_request is not Plugin.handle_request
         )
@@ -277,13 +280,17 @@ class Pipeline:
     def ask(self, request: Request) -> Response | Awaitable[Response | None] | None:
         """Take ``request`` through the request phase; raises what a plugin raises."""
         context = self.context
-        for index, method in enumerate(self._request_phase):
-            answer = method(request, context)
-            if answer is None:
-                continue
-            if isinstance(answer, Response):
-                return answer
-            return self._wait_ask(request, answer, index + 1)
+        fields = request.headers.index
+        at = 0
+        for needed, method in self._request_phase:
+            at += 1
+            if needed is None or needed in fields:
+                answer = method(request, context)
+                if answer is None:
+                    continue
+                if isinstance(answer, Response):
+                    return answer
+                return self._wait_ask(request, answer, at)
         return None
 
     async def _wait_ask(
@@ -291,9 +298,12 @@ class Pipeline:
     ) -> Response | None:
         """Finish a request phase of which the plugin before ``index`` waits."""
         answer = await pending
-        for method in self._request_phase[index:]:
+        fields = request.headers.index
+        for needed, method in self._request_phase[index:]:
             if answer is not None:
                 break
+            if needed is not None and needed not in fields:
+                continue
             later = method(request, self.context)
             if isinstance(later, Response) or later is None:
                 answer = later

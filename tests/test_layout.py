@@ -35,6 +35,7 @@ FORBIDDEN_NAMES = {
 # What each part of the core may see: never asyncio, never a markup library.
 CYTHON_IMPORTS = {
     "_frames": {"cython", "cpython", "libc"},
+    "_head": {"cpython"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wire": {"cython", "cpython", "libc", "beamfast._backlog"},
     "_outbound": {

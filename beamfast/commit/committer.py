@@ -86,6 +86,9 @@ class Committer:
         self._watcher = Watcher(store.root, loop, self._look, shared=shared)
         self._plain = PlainWriter(store)
         self._chores: set[asyncio.Task[None]] = set()
+        # What was looked at in this turn of the loop. Whoever asks in the same turn
+        # had asked before that look, so it is not stale for him.
+        self._glances: dict[str, Document] = {}
         self._closing = False
 
     def start(self) -> None:
@@ -123,6 +126,18 @@ class Committer:
 
     # Reading.
 
+    def glance(self, location: Location) -> Document | None:
+        """Return what :meth:`peek` returned in this turn of the loop, if it holds."""
+        document = self._glances.get(location.key)
+        if document is None:
+            return None
+        keeper = self._replica.get(location)
+        if keeper is not None:
+            still = keeper.version is document.version and self._is_ready(keeper)
+        else:
+            still = not self._is_shared or self._replica.is_unwritten
+        return document if still else None
+
     def peek(self, location: Location) -> Document | None:
         """
         Return the committed snapshot if that needs no waiting.
@@ -133,18 +148,27 @@ class Committer:
         Raises:
             DocumentNotFound: there is no such document.
         """
+        document = self.glance(location)
+        if document is not None:
+            return document
         keeper = self._replica.get(location)
         if keeper is None:
             # Nobody ever edited anything, so the file is all there is.
-            return self._store.load(location) if self._replica.is_unwritten else None
-        if not self._is_ready(keeper):
+            if not self._replica.is_unwritten:
+                return None
+            document = self._store.load(location)
+        elif not self._is_ready(keeper):
             return None
-        try:
-            document = self._replica.committed(keeper)
-        except ChangedByHand:
-            return None
-        if document is None:
-            raise DocumentNotFound("File not found")
+        else:
+            try:
+                document = self._replica.committed(keeper)
+            except ChangedByHand:
+                return None
+            if document is None:
+                raise DocumentNotFound("File not found")
+        if not self._glances:
+            self._loop.call_soon(self._glances.clear)
+        self._glances[location.key] = document
         return document
 
     async def current(self, location: Location) -> Document:

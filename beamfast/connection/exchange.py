@@ -74,7 +74,6 @@ class Exchange:
         self.target: str = request.target
         self.http_version: str = request.http_version
         self.keep_alive: bool = keep_alive
-        self.expects_continue: bool = request.expects_continue
         self.is_complete: bool = False
         self.is_discarded: bool = False
         self.buffered: int = 0
@@ -84,6 +83,9 @@ class Exchange:
         self._chunks: deque[bytes] | None = None
         self._error: BeamfastError | None = None
         self._waiter: asyncio.Future[None] | None = None
+        self.expects_continue: bool = (
+            b"expect" in request.headers.index and request.expects_continue
+        )
 
     @property
     def is_awaited(self) -> bool:
@@ -130,11 +132,11 @@ class Exchange:
     def answer(self) -> None:
         """Note that the answer begins: no interim one may follow (RFC 9110, 15.2)."""
         del self.request
-        if self.expects_continue and not self.is_complete:
+        if self.expects_continue:
+            self.expects_continue = False
             # The client may or may not send its body now; both would be
             # legal, so the connection cannot be used again (RFC 9110, 10.1.1).
-            self.keep_alive = False
-        self.expects_continue = False
+            self.keep_alive = self.keep_alive and self.is_complete
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """Yield the body as it arrives; the first step sends 100 Continue."""

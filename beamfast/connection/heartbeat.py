@@ -82,7 +82,11 @@ class Heartbeat:
 
     def watch_for(self, timed: Timed, seconds: float) -> None:
         """As :meth:`watch`, with a deadline that is so far away."""
-        self.watch(timed, self._loop.time() + seconds)
+        deadline = self._loop.time() + seconds
+        if deadline >= timed.deadline and timed.bucket >= 0:
+            timed.deadline = deadline  # as watch() does, without the call
+        else:
+            self.watch(timed, deadline)
 
     def forget(self, timed: Timed) -> None:
         """Stop watching; harmless when nothing was watched."""

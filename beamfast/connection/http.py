@@ -9,54 +9,38 @@ are kept by the heartbeat, so an idle connection owns no timer and no parser.
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from collections import deque
 from collections.abc import Awaitable
-from typing import Any, Final
 
+from beamfast._head import IDLE, UPGRADE
 from beamfast.connection import reply
 from beamfast.connection.exchange import HIGH_WATER, Exchange
-from beamfast.connection.heartbeat import OUTSIDE
-from beamfast.connection.sender import Sender
+from beamfast.connection.http_endings import HttpEndings
 from beamfast.connection.service import Service
 from beamfast.errors import RequestError
 from beamfast.http import Request, Response
 from beamfast.protocol.http11 import RequestParser
 
-#: Seconds to read on after an answer that the client may still be writing into.
-LINGER: Final = 2.0
 
-
-class HttpConnection(asyncio.Protocol):
+class HttpConnection(HttpEndings):
     """One client's connection until it becomes a WebSocket or an event stream."""
 
     __slots__ = (
-        "_closing",
         "_current",
         "_feeding",
         "_head_due",
         "_is_secure",
         "_parser",
         "_peer",
-        "_reading_paused",
         "_refusal",
-        "_sender",
-        "_transport",
         "_upgrade",
         "_waiting",
         "_working",
-        "bucket",
-        "deadline",
-        "service",
     )
 
     def __init__(self, service: Service) -> None:
-        self.service: Service = service
-        self.deadline: float = math.inf
-        self.bucket: int = OUTSIDE
-        self._transport: Any = None
-        self._sender = Sender(service)
+        super().__init__(service)
         self._parser: RequestParser | None = None
         self._peer = "-"
         self._current: Exchange | None = None
@@ -65,14 +49,12 @@ class HttpConnection(asyncio.Protocol):
         self._refusal: RequestError | None = None
         self._upgrade: Response | None = None
         self._feeding = self._head_due = self._is_secure = False
-        self._reading_paused = self._closing = False
 
     # The transport's side.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start to wait for the first head."""
         self._transport = transport
-        self._sender.attach(transport)
         self._is_secure = transport.get_extra_info("ssl_object") is not None
         peer = transport.get_extra_info("peername")
         self._peer = peer[0] if isinstance(peer, tuple) else "-"
@@ -84,6 +66,11 @@ class HttpConnection(asyncio.Protocol):
             return
         service, parser = self.service, self._parser
         if parser is None:
+            if self._current is None and not self._reading_paused:
+                request = service.reader.read(data)
+                if request is not None:
+                    self._serve(request)
+                    return
             parser = self._parser = RequestParser(
                 self._on_request, self._on_body, self._on_end, limits=service.limits
             )
@@ -110,7 +97,7 @@ class HttpConnection(asyncio.Protocol):
         # TLS has no half-closed connections.
         if exchange is None or exchange.is_discarded or self._is_secure:
             self._closing = True
-            self._sender.stop()
+            self._stop_sending()
             return False
         exchange.keep_alive = False
         if not exchange.is_complete:
@@ -124,24 +111,46 @@ class HttpConnection(asyncio.Protocol):
         self._closing = True
         exchange, self._current = self._current, None
         self._parser = self._waiting = self._upgrade = self._refusal = None
-        self._sender.stop()
+        self._stop_sending()
         if exchange is not None and not exchange.is_complete:
             exchange.fail(RequestError(400, "The client went away"))
 
     def pause_writing(self) -> None:
         """Write and read nothing more until the client has read."""
-        self._sender.pause()
+        self._sending().pause()
         self._watch(self.service.body_timeout)
         self.flow_changed()
 
     def resume_writing(self) -> None:
         """Go on with what waits for the client."""
-        self._sender.resume()
+        self._sending().resume()
         if self._current is None and self._waiting:
             self._next()
         self.flow_changed()
 
-    # The parser's side.
+    # Requests.
+
+    def _serve(self, request: Request) -> None:
+        """Answer what came alone and complete, as nearly every request does."""
+        service = self.service
+        request.remote_addr = self._peer
+        request.is_secure = self._is_secure
+        request.started = time.monotonic()
+        answer = service.application(request)
+        if (
+            isinstance(answer, Response)
+            and isinstance(answer.body, bytes)
+            and answer.stream is None
+            and answer.upgrade is None
+            and not service.is_draining
+        ):
+            self._transport.write(reply.whole(service, request.method, answer))
+            service.heartbeat.watch_for(self, service.idle_timeout)
+            return
+        exchange = Exchange(self, request, keep_alive=True)
+        exchange.is_complete = True
+        self._current = exchange
+        self._take(exchange, answer)
 
     def _on_request(self, request: Request) -> None:
         if self._closing:
@@ -155,7 +164,7 @@ class HttpConnection(asyncio.Protocol):
         exchange.is_complete = not request.has_content
         request.attach(exchange)
         # A client that asks and does not read gets no further answers.
-        if self._current is None and not self._waiting and not self._sender.is_full:
+        if self._current is None and not self._waiting and not self._is_full:
             self._begin(exchange)
             return
         self._waiting = self._waiting or deque()
@@ -176,7 +185,7 @@ class HttpConnection(asyncio.Protocol):
                 self._linger()
 
     def _on_end(self) -> None:
-        exchange = self._receiving()
+        exchange = self._receiving() if self._current or self._waiting else None
         if exchange is not None:
             exchange.finish()
             if exchange.is_discarded:
@@ -192,27 +201,21 @@ class HttpConnection(asyncio.Protocol):
         exchange, parser = self._current, self._parser
         paused = (
             bool(self._waiting)
-            or self._sender.is_full
+            or self._is_full
             or (exchange is not None and exchange.buffered >= HIGH_WATER)
             or (parser is not None and parser.upgrade_pending)
         )
         if not self._closing:
             self._pause_reading(paused)
 
-    def _pause_reading(self, paused: bool) -> None:
-        if paused and not self._reading_paused:
-            self._transport.pause_reading()
-        elif self._reading_paused and not paused:
-            self._transport.resume_reading()
-        self._reading_paused = paused
-
     # One request after the other.
 
     def _begin(self, exchange: Exchange) -> None:
-        if self._closing:
-            return
-        self._current = exchange
-        answer = self.service.application(exchange.request)
+        if not self._closing:
+            self._current = exchange
+            self._take(exchange, self.service.application(exchange.request))
+
+    def _take(self, exchange: Exchange, answer: Response | Awaitable[Response]) -> None:
         if isinstance(answer, Response):
             self._respond(exchange, answer)
         else:
@@ -236,7 +239,7 @@ class HttpConnection(asyncio.Protocol):
             self._open_websocket(response)
             return
         parser = self._parser
-        if parser is not None and parser.upgrade_pending and not self._waiting:
+        if parser is not None and parser.part == UPGRADE and not self._waiting:
             # Not taken: what follows the head is HTTP again (RFC 9110, 7.8).
             try:
                 parser.resume()
@@ -250,7 +253,7 @@ class HttpConnection(asyncio.Protocol):
         exchange.answer()
         if self.service.is_draining:
             exchange.keep_alive = False
-        self._sender.send(exchange, response, self._finish)
+        self._sending().send(exchange, response, self._finish)
 
     def _finish(self, exchange: Exchange) -> None:
         """The answer is out: go on, or close without losing it."""
@@ -268,7 +271,7 @@ class HttpConnection(asyncio.Protocol):
     def _next(self) -> None:
         self._current = None
         if self._waiting:
-            if not self._sender.is_full:
+            if not self._is_full:
                 exchange = self._current = self._waiting.popleft()
                 # From a fresh stack: a long pipeline must not recurse.
                 self.service.loop.call_soon(self._begin, exchange)
@@ -284,10 +287,9 @@ class HttpConnection(asyncio.Protocol):
 
     def _rest(self) -> None:
         """Wait for the next head, of which the first part may be here already."""
-        parser = self._parser
-        if parser is None or self._waiting:
+        if self._waiting or self._closing:
             return
-        if parser.at_boundary:
+        if self._parser is None or self._parser.part == IDLE:
             self._parser = None  # 0.8 KiB, and a new one costs nothing
             self._watch(self.service.idle_timeout)
         elif self._head_due:
@@ -315,28 +317,6 @@ class HttpConnection(asyncio.Protocol):
         self._current = Exchange(self, unread, keep_alive=False)
         self._respond(self._current, Response(error.status, str(error)))
 
-    def _close(self) -> None:
-        self._closing = True
-        self._transport.close()
-        self._watch(self.service.body_timeout)
-
-    def _linger(self) -> None:
-        """Close the write side and hear the client out for a moment."""
-        # To close at once while the client still writes makes its kernel drop
-        # the answer (RFC 9112, 9.6).
-        self._pause_reading(False)
-        self._closing = True
-        if self._transport.can_write_eof():
-            self._transport.write_eof()
-            self._watch(LINGER)
-        else:
-            self._close()
-
-    def _cut(self) -> None:
-        self._closing = True
-        self._sender.stop()
-        self._transport.abort()
-
     def on_drain(self) -> None:
         """Close if nothing is in work; a request in work is answered first."""
         if self._current is None and not self._waiting and not self._closing:
@@ -348,15 +328,12 @@ class HttpConnection(asyncio.Protocol):
             self._working.cancel()
         self._cut()
 
-    def _watch(self, seconds: float) -> None:
-        self.service.heartbeat.watch_for(self, seconds)
-
     def on_deadline(self, now: float) -> None:
         """Head, body, idle time or close took too long."""
         exchange = self._current
-        if self._sender.is_moving():
+        if self._sending().is_moving():
             self._watch(self.service.body_timeout)
-        elif self._closing or self._sender.is_full:
+        elif self._closing or self._is_full:
             self._cut()
         elif exchange is None and self._parser is None:
             self._close()
@@ -380,13 +357,14 @@ class HttpConnection(asyncio.Protocol):
             self._upgrade = response
             return
         exchange, parser, self._upgrade = self._current, self._parser, None
-        assert exchange is not None and parser is not None
+        assert exchange is not None
         taken = reply.become_websocket(
             self._transport, self.service, exchange, response
         )
         if isinstance(taken, Response):
             self._respond(exchange, taken)
             return
+        assert parser is not None
         rest = parser.take_rest()
         self._let_go()
         if rest:

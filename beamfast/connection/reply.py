@@ -8,7 +8,7 @@ connection knows: length, date, whether it stays open.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from typing import Any
+from typing import Any, Final
 
 from beamfast.connection.eventsource import EventSource
 from beamfast.connection.exchange import Exchange
@@ -18,6 +18,9 @@ from beamfast.errors import HandshakeError
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.handshake import server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
+
+_WITHOUT_LENGTH: Final = frozenset({101, 204, 304})
+_BARE: Final = frozenset({204, 304})
 
 
 def head(
@@ -32,32 +35,52 @@ def head(
         response: what a plugin decided.
         length: of the body in bytes, None when it is not known or there is none.
     """
-    headers, status = response.headers, response.status
-    if status != 101:
+    if response.status != 101:
         if not exchange.keep_alive:
-            headers.set("Connection", "close")
+            response.headers.set("Connection", "close")
         elif exchange.http_version == "1.0":
-            headers.set("Connection", "keep-alive")
+            response.headers.set("Connection", "keep-alive")
+    return _lines(service, response, length)
+
+
+def _lines(service: Service, response: Response, length: int | None) -> bytes:
+    headers, status = response.headers, response.status
     index = headers.index
-    more = b"" if b"date" in index else service.date_line()
-    if b"server" not in index:
-        more += service.server_line
-    elif not headers["server"]:
-        # A host whose header is configured empty does not say what it is.
-        headers.remove("Server")
+    if b"date" in index or b"server" in index:
+        more = _missing_lines(service, headers)
+    else:
+        more = service.own_lines()
     # 101, 204 and 304 have no body to measure (RFC 9110, 8.6).
     if (
         length is not None
-        and status not in (101, 204, 304)
+        and status not in _WITHOUT_LENGTH
         and b"content-length" not in index
     ):
         more += b"Content-Length: %d\r\n" % length
     return response_head(status, headers, more=more)
 
 
+def _missing_lines(service: Service, headers: Headers) -> bytes:
+    """Return what a head lacks that has its own ``Date`` or ``Server``."""
+    more = b"" if b"date" in headers.index else service.date_line()
+    if b"server" not in headers.index:
+        return more + service.server_line
+    if not headers["server"]:
+        # A host whose header is configured empty does not say what it is.
+        headers.remove("Server")
+    return more
+
+
+def whole(service: Service, method: str, response: Response) -> bytes:
+    """Return an answer whose body is at hand, on a connection that stays open."""
+    body: Any = response.body
+    start = _lines(service, response, len(body))
+    return start if method == "HEAD" or response.status in _BARE else start + body
+
+
 def is_bare(exchange: Exchange, response: Response) -> bool:
     """Tell whether the answer ends with its head (RFC 9110, 6.4.1)."""
-    return exchange.method == "HEAD" or response.status in (204, 304)
+    return exchange.method == "HEAD" or response.status in _BARE
 
 
 async def pieces(

@@ -12,7 +12,7 @@ from beamfast._fanout import TopicRegistry
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
-from beamfast.protocol.http11 import Limits
+from beamfast.protocol.head import HeadReader, Limits
 
 #: What runs as long as a connection, or for one message.
 Handler = Coroutine[Any, Any, None]
@@ -111,8 +111,10 @@ class Service(Handlers):
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout
         self.is_draining = False
+        self.reader: HeadReader = HeadReader(self.limits)
         self._second = 0
         self._date_line = b""
+        self._own_lines = b""
 
     def second(self) -> int:
         """Return the time in seconds since the epoch, one object per second."""
@@ -120,9 +122,15 @@ class Service(Handlers):
         if second != self._second:
             self._second = second
             self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+            self._own_lines = self._date_line + self.server_line
         return self._second
 
     def date_line(self) -> bytes:
         """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
         self.second()
         return self._date_line
+
+    def own_lines(self) -> bytes:
+        """Return the ``Date`` and ``Server`` fields that nearly every answer has."""
+        self.second()
+        return self._own_lines

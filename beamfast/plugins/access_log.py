@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -60,8 +61,11 @@ class AccessLog(Plugin[Options]):
         self._lines: list[str] = []
         self._full = max(self.options.buffer_size, 1)
         self._file: LogFile | None = None
-        self._second = 0
+        self._is_json = self.options.format == "json"
+        self._is_combined = self.options.format == "combined"
+        # The time as text, and when it is another one.
         self._stamp = ""
+        self._until = 0
 
     def start(self, context: Context) -> None:
         """Open the log file."""
@@ -88,10 +92,32 @@ class AccessLog(Plugin[Options]):
         self, request: Request, response: Response, context: Context
     ) -> None:
         """Note the answer."""
-        self._lines.append(self._line(request, response))
+        body, size = response.body, 0
+        if isinstance(body, bytes) and request.method != "HEAD":
+            size = len(body)
+        now = time.time()
+        if self._is_json:
+            line = self._record(request, response.status, size, now)
+        else:
+            if now >= self._until:
+                self._format_second(int(now))
+            line = (
+                f"{request.remote_addr} - {_escaped(request.user or '-')} "
+                f'{self._stamp} "{request.method} {_escaped(request.target)} '
+                f'HTTP/{request.http_version}" {response.status} {size}'
+            )
+            if self._is_combined:
+                referer, agent = _sender(request)
+                line += f' "{_escaped(referer)}" "{_escaped(agent)}"'
+        lines = self._lines
+        lines.append(line)
         # Once in a loop turn, however many answers it gives.
-        if len(self._lines) == self._full:
+        if len(lines) == self._full:
             asyncio.get_running_loop().call_soon(self._write)
+
+    def _format_second(self, second: int) -> None:
+        stamp = time.strftime("[%d/%b/%Y:%H:%M:%S +0000]", time.gmtime(second))
+        self._stamp, self._until = stamp, second + 1
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []
@@ -109,26 +135,6 @@ class AccessLog(Plugin[Options]):
             file, self._file = self._file, None
             if file is not None:
                 file.close()
-
-    def _line(self, request: Request, response: Response) -> str:
-        body, size = response.body, 0
-        if isinstance(body, bytes) and request.method != "HEAD":
-            size = len(body)
-        now = time.time()
-        if self.options.format == "json":
-            return self._record(request, response.status, size, now)
-        if int(now) != self._second:
-            self._second = int(now)
-            self._stamp = time.strftime("%d/%b/%Y:%H:%M:%S +0000", time.gmtime(now))
-        line = (
-            f"{request.remote_addr} - {_escaped(request.user or '-')} [{self._stamp}] "
-            f'"{request.method} {_escaped(request.target)} '
-            f'HTTP/{request.http_version}" {response.status} {size}'
-        )
-        if self.options.format == "combined":
-            referer, agent = _sender(request)
-            line += f' "{_escaped(referer)}" "{_escaped(agent)}"'
-        return line
 
     def _record(self, request: Request, status: int, size: int, now: float) -> str:
         referer, agent = _sender(request)
@@ -156,5 +162,7 @@ def _sender(request: Request) -> tuple[str, str]:
     return headers.get("referer") or "-", headers.get("user-agent") or "-"
 
 
+# The same users, pages and browsers come again and again.
+@lru_cache(512)
 def _escaped(text: str) -> str:
     return text.translate(_ESCAPES) if _UNSAFE.search(text) else text

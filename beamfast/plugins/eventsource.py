@@ -52,6 +52,7 @@ class EventSourcePlugin(Plugin[Options]):
     """Answer requests for an event stream, subscribe it to its document."""
 
     name = "eventsource"
+    needs_field = b"accept"
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

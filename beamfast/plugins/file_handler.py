@@ -68,21 +68,24 @@ class FileHandler(Plugin[Options]):
     ) -> Response | Awaitable[Response] | None:
         """Answer from memory or disk, or wait for the committer."""
         method = request.method
-        if method == "OPTIONS":
-            headers = [("Allow", ALLOW), ("Accept-Ranges", "selector")]
-            return Response(200, headers=headers)
         if method in ("GET", "HEAD"):
             location = context.store.find(request.path)
-            if not context.committer.may_exist(location):
-                raise DocumentNotFound("File not found")
-            if not location.has_elements:
-                return self._file(request, location, context)
-            document = context.committer.peek(location)
+            committer = context.committer
+            document = committer.glance(location)
             if document is None:
-                return self._wait_document(request, location, context)
+                if not committer.may_exist(location):
+                    raise DocumentNotFound("File not found")
+                if not location.has_elements:
+                    return self._file(request, location, context)
+                document = committer.peek(location)
+                if document is None:
+                    return self._wait_document(request, location, context)
             return self._document(request, location, document)
         if method in ("PUT", "POST", "DELETE"):
             return self._write(request, context)
+        if method == "OPTIONS":
+            headers = [("Allow", ALLOW), ("Accept-Ranges", "selector")]
+            return Response(200, headers=headers)
         return None
 
     def _file(self, request: Request, location: Location, context: Context) -> Response:
@@ -157,11 +160,14 @@ class FileHandler(Plugin[Options]):
         self, request: Request, location: Location, document: Document
     ) -> Response:
         """Return an HTML document as its file has it."""
-        version, headers = self._fields.get(location.key) or (None, None)
-        if headers is None or version is not document.version:
+        version = document.version
+        known = self._fields.get(location.key)
+        if known is not None and known[0] is version:
+            headers = known[1]
+        else:
             headers = self._document_fields(location, document)
         conditions = Conditions.from_headers(request.headers)
-        if not conditions.is_empty and conditions.is_unmodified(str(document.version)):
+        if not conditions.is_empty and conditions.is_unmodified(str(version)):
             headers = headers.copy()
             headers.remove("Content-Type")
             return Response(304, headers=headers)

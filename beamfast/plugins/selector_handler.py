@@ -65,9 +65,9 @@ class SelectorHandler(Plugin[Options]):
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response] | None:
         """Answer from the snapshot in memory, or wait for the committer."""
-        ranges = request.headers.get_all("range")
-        if not ranges:
+        if b"range" not in request.headers.index:
             return self._patch(request, context) if _is_patch(request) else None
+        ranges = request.headers.get_all("range")
         try:
             selector = range_selector(ranges)
         except SelectorError as error:

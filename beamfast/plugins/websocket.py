@@ -99,6 +99,7 @@ class WebSocketPlugin(Plugin[Options]):
     """Answer upgrade requests, subscribe the socket to its document."""
 
     name = "websocket"
+    needs_field = b"upgrade"
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

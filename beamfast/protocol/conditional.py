@@ -81,7 +81,7 @@ class Conditions:
     @property
     def is_empty(self) -> bool:
         """True when the request carries no condition."""
-        return self == _NONE
+        return self is _NONE or self == _NONE
 
     def require(self, *etags: str | None, modified: float | None = None) -> None:
         """

@@ -8,50 +8,55 @@ itself, such as two ``Content-Length`` fields, is not looked at again.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 from beamfast.errors import RequestError
-from beamfast.http import RawFields
+from beamfast.headers import FieldIndex
 from beamfast.protocol.target import is_authority
 
-#: Names in lower case of the fields that :func:`check_framing` wants to see.
-FRAMING_FIELDS: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"host", b"expect"}
+#: Fields that frame or route a message and may not come after it.
+FORBIDDEN_TRAILERS: Final = frozenset(
+    {
+        *(b"content-length", b"transfer-encoding", b"host", b"expect"),
+        *(b"connection", b"upgrade", b"te"),
+    }
 )
 
-#: Fields that frame or route a message and may not come after it.
-FORBIDDEN_TRAILERS: Final = FRAMING_FIELDS | {b"connection", b"upgrade", b"te"}
 
-
-def check_framing(fields: RawFields, version: str, max_body: int | None) -> None:
+def check_framing(fields: FieldIndex, version: str, max_body: int | None) -> None:
     """
     Refuse a head whose end, address or expectation is in doubt.
 
     Args:
-        fields: the framing fields, names in lower case.
+        fields: of the head.
         version: ``"1.1"`` or ``"1.0"``.
         max_body: greatest ``Content-Length``, None for any.
 
     Raises:
         RequestError: 400, 413, 417 or 501.
     """
-    hosts: list[bytes] = []
-    for key, value in fields:
-        if key == b"host":
-            hosts.append(value)
-        elif key == b"content-length":
-            if max_body is not None and int(value) > max_body:
-                raise RequestError(413, "Request body too large")
-        elif key == b"transfer-encoding":
-            _check_codings(value.lower(), version)
-        # An HTTP/1.0 expectation is ignored (RFC 9110, 10.1.1).
-        elif value.lower() != b"100-continue" and version != "1.0":
-            raise RequestError(417, "Unknown expectation")
     # One valid Host; only HTTP/1.0 may leave it out (RFC 9112, 3.2).
+    hosts = fields.get(b"host", ())
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise RequestError(400, "Missing or repeated Host field")
-    if hosts and not is_authority(hosts[0].decode("latin-1")):
+    if hosts and not _is_host(hosts[0]):
         raise RequestError(400, "Invalid Host field")
+    for value in fields.get(b"content-length", ()):
+        if max_body is not None and int(value) > max_body:
+            raise RequestError(413, "Request body too large")
+    for value in fields.get(b"transfer-encoding", ()):
+        _check_codings(value.lower(), version)
+    for value in fields.get(b"expect", ()):
+        # An HTTP/1.0 expectation is ignored (RFC 9110, 10.1.1).
+        if value.lower() != b"100-continue" and version != "1.0":
+            raise RequestError(417, "Unknown expectation")
+
+
+# A server has few names, and hears them again and again.
+@lru_cache(128)
+def _is_host(value: bytes) -> bool:
+    return is_authority(value.decode("latin-1"))
 
 
 def _check_codings(codings: bytes, version: str) -> None:
@@ -64,12 +69,12 @@ def _check_codings(codings: bytes, version: str) -> None:
         raise RequestError(status, "Unknown transfer coding")
 
 
-def framing_head(fields: RawFields, *, keep_alive: bool) -> bytes:
+def framing_head(fields: FieldIndex, *, keep_alive: bool) -> bytes:
     """Return a request head that frames its content as ``fields`` do."""
     head = b"POST / HTTP/1.1\r\n"
     if not keep_alive:
         head += b"Connection: close\r\n"
-    for key, value in fields:
-        if key in (b"content-length", b"transfer-encoding"):
+    for key in (b"content-length", b"transfer-encoding"):
+        for value in fields.get(key, ()):
             head += key + b": " + value + b"\r\n"
     return head + b"\r\n"

@@ -9,12 +9,10 @@ nobody takes. ``CONNECT`` is refused, trailer fields are read and dropped.
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Final
+from http import HTTPStatus
+from typing import Final, Self
 
 from httptools import (
     HttpParserCallbackError,
@@ -24,15 +22,19 @@ from httptools import (
     HttpRequestParser,
 )
 
+from beamfast._head import BODY, HEAD, IDLE, SKIP, UPGRADE, HeadCollector
 from beamfast.errors import RequestError
-from beamfast.http import Headers, RawFields, Request, reason_phrase
-from beamfast.protocol.framing import (
-    FORBIDDEN_TRAILERS,
-    FRAMING_FIELDS,
-    check_framing,
-    framing_head,
-)
-from beamfast.protocol.target import parse_target
+from beamfast.http import Headers, Request, reason_phrase
+from beamfast.protocol.framing import FORBIDDEN_TRAILERS, framing_head
+from beamfast.protocol.head import Limits, build_request
+
+__all__ = [
+    "LAST_CHUNK",
+    "Limits",
+    "RequestParser",
+    "chunk",
+    "response_head",
+]
 
 #: Closes a chunked body that has no trailer fields (RFC 9112, 7.1).
 LAST_CHUNK: Final = b"0\r\n\r\n"
@@ -41,40 +43,10 @@ _UNKNOWN_METHOD: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.[01]\r\n"
 )
 _CHUNK_OVERHEAD: Final = 16
-_NOTHING: Final = memoryview(b"")
+_FIELDS_TOO_LARGE: Final = "Request header fields too large"
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """
-    How much one request may take.
-
-    Args:
-        request_line: bytes of the first line; above it 414.
-        head: bytes of request line, header fields and trailer fields; 431.
-        fields: number of header and trailer fields; 431.
-        max_body: bytes of content, None for no limit; 413.
-    """
-
-    request_line: int = 8 * 1024
-    head: int = 32 * 1024
-    fields: int = 100
-    max_body: int | None = 8 * 1024 * 1024
-
-
-class _Part(enum.Enum):
-    """Which part of a message comes next."""
-
-    IDLE = enum.auto()
-    HEAD = enum.auto()
-    BODY = enum.auto()
-    #: A head that was announced before.
-    SKIP = enum.auto()
-    #: Whatever comes next belongs to WebSocket, or not: undecided.
-    UPGRADE = enum.auto()
-
-
-class RequestParser:
+class RequestParser(HeadCollector):
     """
     Bytes of one connection to requests, body pieces and ends, in order.
 
@@ -94,25 +66,28 @@ class RequestParser:
 
     __slots__ = (
         "_announce",
-        "_begun",
-        "_body_size",
         "_deliver",
-        "_fields",
         "_finish",
         "_finished",
-        "_framing",
-        "_head_fed",
-        "_head_size",
         "_limits",
-        "_overhead",
-        "_parser",
-        "_part",
-        "_raw",
         "_rest",
-        "_target",
         "_upgrading",
         "should_keep_alive",
     )
+
+    def __new__(
+        cls,
+        on_request: Callable[[Request], object],
+        on_body: Callable[[bytes], object],
+        on_end: Callable[[], object],
+        *,
+        limits: Limits | None = None,
+    ) -> Self:
+        """Make a parser."""
+        limits = Limits() if limits is None else limits
+        parser = super().__new__(cls, limits.request_line, limits.head, limits.fields)
+        parser._limits = limits
+        return parser
 
     def __init__(
         self,
@@ -125,9 +100,7 @@ class RequestParser:
         self._announce = on_request
         self._deliver = on_body
         self._finish = on_end
-        self._limits = Limits() if limits is None else limits
-        self._parser: HttpRequestParser | None = None
-        self._part = _Part.IDLE
+        self._limits: Limits
         self._rest = b""
         self._upgrading: Request | None = None
         self._finished = False
@@ -136,12 +109,12 @@ class RequestParser:
     @property
     def at_boundary(self) -> bool:
         """True when no message has begun."""
-        return self._part is _Part.IDLE
+        return self.part == IDLE
 
     @property
     def upgrade_pending(self) -> bool:
         """True from the head of a WebSocket request until it is decided."""
-        return self._part is _Part.UPGRADE and not self._finished
+        return self.part == UPGRADE and not self._finished
 
     def feed(self, data: bytes) -> None:
         """
@@ -156,33 +129,33 @@ class RequestParser:
         if self.upgrade_pending:
             self._rest += data
             return
-        unread = memoryview(data)
+        unread: bytes | memoryview = data
         while unread and not self._finished:
             unread = self._read(unread)
 
-    def _read(self, data: memoryview) -> memoryview:
+    def _read(self, data: bytes | memoryview) -> bytes | memoryview:
         """Read until an upgrade at most; return what is left."""
-        parser = self._parser
+        parser = self.llhttp
         if parser is None:
-            parser = self._parser = HttpRequestParser(self)
-        began_in = self._part
-        self._begun = False
+            parser = self.llhttp = HttpRequestParser(self)
+        began_in = self.part
+        self.begun = False
         try:
             parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
-            return self._leave_upgrade(data[upgrade.args[0] :])
+            return self._leave_upgrade(memoryview(data)[upgrade.args[0] :])
         except HttpParserCallbackError as error:
             self._stop()
             raise error.__context__ or error from None
         except HttpParserError as error:
             self._refuse(error, data, began_in)
-        if self._part is _Part.IDLE:
+        if self.part == IDLE:
             # Parser and bound methods form a cycle, and a kept-alive connection
             # may be idle for long.
-            self._parser = None
-        elif self._part is began_in and not self._begun:
+            self.llhttp = None
+        elif self.part == began_in and not self.begun:
             self._count_fed(len(data))
-        return _NOTHING
+        return b""
 
     def take_rest(self) -> bytes:
         """Give away what came after the head; HTTP ends here."""
@@ -199,7 +172,7 @@ class RequestParser:
         """
         if not self.upgrade_pending:
             return
-        self._part = _Part.IDLE
+        self.part = IDLE
         self._finished = not self.should_keep_alive
         # Within on_request and on_end, _ask() goes on.
         if self._upgrading is None:
@@ -208,59 +181,26 @@ class RequestParser:
 
     # What follows is called by httptools.
 
-    def on_message_begin(self) -> None:
-        """Start a head."""
-        if self._part is _Part.SKIP:
-            return
-        self._part = _Part.HEAD
-        self._begun = True
-        self._target = b""
-        self._raw: RawFields = []
-        self._framing: RawFields = []
-        self._head_size = self._head_fed = self._fields = 0
-        self._body_size = self._overhead = 0
+    def on_excess(self, status: int) -> None:
+        """Refuse what is too long."""
+        what = "Request line too long" if status == 414 else _FIELDS_TOO_LARGE
+        raise RequestError(status, what)
 
-    def on_url(self, piece: bytes) -> None:
-        """Collect the request target, which arrives in pieces."""
-        if self._part is _Part.SKIP:
-            return
-        self._target += piece
-        # Method, two spaces and version are the rest of the line.
-        assert self._parser is not None
-        line = len(self._parser.get_method()) + len(self._target) + 10
-        if line > self._limits.request_line:
-            raise RequestError(414, "Request line too long")
-        self._head_size = line + 2
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect one header field, or drop one trailer field."""
-        part = self._part
-        if part is _Part.SKIP:
-            return
-        self._fields += 1
-        self._head_size += len(name) + len(value) + 4
-        if self._fields > self._limits.fields or self._head_size > self._limits.head:
-            raise RequestError(431, "Request header fields too large")
-        key = name.lower()
-        if part is _Part.BODY:
-            if key in FORBIDDEN_TRAILERS:
-                raise RequestError(400, "Forbidden trailer field")
-            return
-        # Trailing whitespace is not part of a value (RFC 9112, 5.1).
-        field = (name, value.rstrip(b" \t"))
-        self._raw.append(field)
-        if key in FRAMING_FIELDS:
-            self._framing.append((key, field[1]))
+    def on_trailer(self, key: bytes) -> None:
+        """Let nothing come late that frames or routes a message."""
+        if key in FORBIDDEN_TRAILERS:
+            raise RequestError(400, "Forbidden trailer field")
 
     def on_headers_complete(self) -> None:
         """Check the head and announce the request."""
-        began_in, self._part = self._part, _Part.BODY
-        if began_in is _Part.SKIP:
+        began_in, self.part = self.part, BODY
+        if began_in == SKIP:
             return
-        parser = self._parser
+        parser = self.llhttp
         assert parser is not None
         self.should_keep_alive = parser.should_keep_alive()
-        request = self._request(parser.get_method().decode(), parser.get_http_version())
+        version = parser.get_http_version()
+        request = build_request(self, version, self._limits.max_body)
         if parser.should_upgrade() and request.is_websocket:
             self._upgrading = request
         else:
@@ -268,73 +208,46 @@ class RequestParser:
 
     def on_body(self, data: bytes) -> None:
         """Pass content on."""
-        self._body_size += len(data)
+        self.body_size += len(data)
         # Content is no overhead; _count_fed() adds all bytes of the read.
-        self._overhead -= len(data)
+        self.overhead -= len(data)
         limit = self._limits.max_body
-        if limit is not None and self._body_size > limit:
+        if limit is not None and self.body_size > limit:
             raise RequestError(413, "Request body too large")
         self._deliver(data)
 
     def on_chunk_header(self) -> None:
         """Grant each chunk a size line and a line end."""
-        self._overhead -= _CHUNK_OVERHEAD
+        self.overhead -= _CHUNK_OVERHEAD
 
     def on_message_complete(self) -> None:
         """Announce the end; an upgrade is not at its end yet."""
-        parser = self._parser
+        parser = self.llhttp
         assert parser is not None
         if not parser.should_upgrade():
             self._end()
 
-    # The head as a whole.
-
-    def _request(self, method: str, version: str) -> Request:
-        if version not in ("1.0", "1.1"):
-            # llhttp calls a line without a version "0.9".
-            status = 400 if version == "0.9" else 505
-            raise RequestError(status, f"HTTP version {version} is not supported")
-        if method == "CONNECT":
-            raise RequestError(501, "CONNECT is not implemented")
-        text = self._target.decode("ascii")
-        target = parse_target(method, text)
-        check_framing(self._framing, version, self._limits.max_body)
-        raw = self._raw
-        if target.authority is not None:
-            # The absolute form overrides the field (RFC 9112, 3.2.2).
-            raw = [pair for pair in raw if pair[0].lower() != b"host"]
-            raw.insert(0, (b"Host", target.authority.encode("ascii")))
-        return Request(
-            method,
-            text,
-            url=target.url,
-            path=target.path,
-            query=target.query,
-            headers=Headers.from_raw(raw),
-            http_version=version,
-        )
-
     # Ends, errors, sizes and upgrades.
 
     def _end(self) -> None:
-        self._part = _Part.IDLE
+        self.part = IDLE
         # What follows the last request is not read (RFC 9112, 9.6).
         self._finished = not self.should_keep_alive
         self._finish()
 
     def _stop(self) -> None:
         self._finished = True
-        self._parser = None
+        self.llhttp = None
 
     def _refuse(
-        self, error: HttpParserError, data: memoryview, began_in: _Part
+        self, error: HttpParserError, data: bytes | memoryview, began_in: int
     ) -> None:
-        self._parser = None
+        self.llhttp = None
         if self._finished:
             return
         self._finished = True
         if isinstance(error, HttpParserInvalidMethodError):
-            if began_in is _Part.IDLE and _UNKNOWN_METHOD.match(data):
+            if began_in == IDLE and _UNKNOWN_METHOD.match(data):
                 raise RequestError(501, "Method not implemented") from None
         elif str(error) in ("Invalid HTTP version", "Pause on PRI/Upgrade"):
             raise RequestError(505, "HTTP version is not supported") from None
@@ -343,29 +256,29 @@ class RequestParser:
     def _count_fed(self, size: int) -> None:
         # llhttp keeps unfinished fields, and passes over chunk extensions
         # without a word, so what never ends is stopped by what was fed.
-        if self._part is _Part.HEAD:
-            self._head_fed += size
+        if self.part == HEAD:
+            self.head_fed += size
         else:
-            self._overhead += size
-        if max(self._head_fed, self._overhead) > self._limits.head:
+            self.overhead += size
+        if max(self.head_fed, self.overhead) > self._limits.head:
             self._stop()
-            raise RequestError(431, "Request header fields too large")
+            raise RequestError(431, _FIELDS_TOO_LARGE)
 
-    def _leave_upgrade(self, rest: memoryview) -> memoryview:
+    def _leave_upgrade(self, rest: memoryview) -> bytes | memoryview:
         """Go on after the head, where llhttp stops for any ``Upgrade``."""
-        self._parser = None
+        self.llhttp = None
         if self._upgrading is not None:
             return self._ask(self._upgrading, rest)
         # A server may ignore Upgrade (RFC 9110, 7.8). A fresh parser gets a head
         # with the same framing and without the field, then the content.
-        self._part = _Part.SKIP
-        head = framing_head(self._framing, keep_alive=self.should_keep_alive)
-        self._read(memoryview(head))
+        self.part = SKIP
+        head = framing_head(self.index, keep_alive=self.should_keep_alive)
+        self._read(head)
         return rest
 
-    def _ask(self, request: Request, rest: memoryview) -> memoryview:
+    def _ask(self, request: Request, rest: memoryview) -> bytes | memoryview:
         """Announce a WebSocket request; return what is HTTP after all."""
-        self._part = _Part.UPGRADE
+        self.part = UPGRADE
         self._rest = bytes(rest)
         self._announce(request)
         # Not after take_rest(): the connection speaks another protocol now.
@@ -373,7 +286,7 @@ class RequestParser:
             self._finish()
         self._upgrading = None
         if not self.at_boundary:
-            return _NOTHING
+            return b""
         self._rest = b""
         return rest
 
@@ -386,13 +299,20 @@ def response_head(
 
     The version is that of the server, whatever the client spoke (RFC 9110, 6.2).
     """
-    return b"%b%b%b\r\n" % (_status_line(status, phrase), headers.lines, more)
+    start = _STATUS_LINES.get(status) if phrase is None else None
+    if start is None:
+        words = reason_phrase(status) if phrase is None else phrase
+        start = _status_line(status, words)
+    return b"%b%b%b\r\n" % (start, headers.lines, more)
 
 
-@lru_cache(128)
-def _status_line(status: int, phrase: str | None) -> bytes:
-    words = reason_phrase(status) if phrase is None else phrase
-    return b"HTTP/1.1 %d %s\r\n" % (status, words.encode("ascii"))
+def _status_line(status: int, phrase: str) -> bytes:
+    return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
+
+
+_STATUS_LINES: Final = {
+    status.value: _status_line(status, status.phrase) for status in HTTPStatus
+}
 
 
 def chunk(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ this server does not offer. Targets of clients are in
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote_to_bytes
 
@@ -76,6 +77,8 @@ def parse_target(method: str, target: str) -> Target:
     return Target(*_split_path(path), authority)
 
 
+# The same few pages are asked for again and again.
+@lru_cache(256)
 def _split_path(target: str) -> tuple[str, str, str]:
     raw, _, query = target.partition("?")
     url = decode_path(raw)

@@ -27,6 +27,8 @@ from beamfast.server.site import Site
 
 #: Values of ``Host`` that need no second look.
 REMEMBERED_NAMES: Final = 1024
+#: What HTTP/1.0 may leave out.
+_NO_HOST: Final = (b"localhost",)
 
 
 class Host:
@@ -115,12 +117,12 @@ class Hosts:
         for host in hosts:
             for name in host.config.names:
                 self._by_name.setdefault(name.lower(), host)
-        self._chosen: dict[str, tuple[Host | None, bool]] = {}
+        self._chosen: dict[bytes, tuple[Host | None, bool]] = {}
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
         """Answer ``request``; never raises."""
-        value = request.headers.get("host") or "localhost"
-        host, is_ours = self._chosen.get(value) or self._choose(value)
+        values = request.headers.index.get(b"host", _NO_HOST)
+        host, is_ours = self._chosen.get(values[0]) or self._choose(values[0])
         if host is None:
             return Response(404, "Host not found")
         if not is_ours:
@@ -133,9 +135,9 @@ class Hosts:
             )
         return host.pipeline.handle(request)
 
-    def _choose(self, value: str) -> tuple[Host | None, bool]:
+    def _choose(self, value: bytes) -> tuple[Host | None, bool]:
         """Return the host for a ``Host`` field, and whether the name may be ours."""
-        name = host_name(value)
+        name = host_name(value.decode("latin-1") or "localhost")
         host, is_ours = self._by_name.get(name) or self._by_wildcard(name), True
         if host is None:
             host = self._by_name.get("*")

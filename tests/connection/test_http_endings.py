@@ -5,7 +5,7 @@ import weakref
 
 import pytest
 
-from beamfast.connection.http import LINGER
+from beamfast.connection.http_endings import LINGER
 from beamfast.errors import RequestError
 from beamfast.http import Response
 from beamfast.protocol.http11 import Limits

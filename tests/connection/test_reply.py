@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from beamfast._fanout import TopicRegistry
-from beamfast.connection import reply
+from beamfast.connection import reply, service as module
 from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.http import EventStream, Headers, Request, Response, Upgrade
@@ -16,7 +16,7 @@ DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 async def service(monkeypatch):
     loop = asyncio.get_running_loop()
     service = Service(lambda _: Response(204), loop, TopicRegistry(loop))
-    monkeypatch.setattr(service, "date_line", lambda: DATE)
+    monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
     return service
 
 

@@ -70,6 +70,8 @@ class Site:
         """Send one request through the whole pipeline."""
         if selector is not None:
             fields["Range"] = f"selector={selector}"
+        # Requests come in turns of the loop; in one turn a file is looked at once.
+        await asyncio.sleep(0)
         answer = self.hosts.handle(self.request(method, target, body, **fields))
         if not isinstance(answer, Response):
             answer = await answer
