@@ -190,6 +190,7 @@ class connect:  # noqa: N801 - it is called like a function
         parsed = parse_websocket_url(url)
         dialogue = await dial(parsed, self._route)
         try:
+            driver.holds_failures = True
             driver.start()
             await dialogue.run(driver)
             opened = driver.hand_over()

@@ -133,6 +133,8 @@ class Link(Outbound):
         conversation = self._conversation
         if self._driver.state is not State.OPEN:
             self.abort()
+        elif self._driver.has_held_failure:
+            self._fail_at_last()
         elif conversation is not None and conversation.is_paused:
             # No pong is read while nothing is; a write tells whether the peer lives.
             self._send_ping(self._ping_interval)
@@ -164,6 +166,8 @@ class Link(Outbound):
         except Exception as error:
             self._fail("a callback of the WebSocket of %s failed", error)
         finally:
+            if self._driver.has_held_failure:
+                self._hold_failure()
             if self._driver.has_news:
                 self._flush()
             self.uncork()
@@ -204,6 +208,20 @@ class Link(Outbound):
             self._watch(self._conversation.close_timeout)
             self._conversation.read_to_the_end()
         return sent
+
+    def _hold_failure(self) -> None:
+        """Let the handler answer what came before the peer's mistake."""
+        conversation = self._conversation
+        if conversation is None or not conversation.has_messages:
+            self._fail_at_last()
+        else:
+            self._watch(OVERFLOW_TIMEOUT)
+
+    def _fail_at_last(self) -> None:
+        if self._driver.has_held_failure:
+            self._driver.let_fail()
+            self._flush()
+            self._watch(LINGER)
 
     def _fail(self, why: str, error: Exception) -> None:
         """Report an error of the program; the peer learns no more than that."""

@@ -75,6 +75,7 @@ class Receiver(Link):
         conversation = self._converse()
         conversation.limit = limit
         conversation.is_pulled = True
+        self._driver.holds_failures = True
         self._driver.deliver = conversation.put
         return conversation
 
@@ -84,6 +85,8 @@ class Receiver(Link):
         if self.transport is not None:
             self._watch_pings()
         self._flush()
+        if self._driver.has_held_failure:
+            self._hold_failure()
         return conversation
 
     def _converse(self) -> Conversation:
@@ -108,6 +111,7 @@ class Receiver(Link):
             self._start_closing(CloseCode.NORMAL_CLOSURE)
         finally:
             self._driver.deliver = None
+            self._fail_at_last()
             self._converse().discard()
 
     def _put_in_turn(self, message: str | bytes) -> None:
@@ -163,6 +167,7 @@ class Receiver(Link):
         """
         conversation = self._talk()
         while not conversation.has_messages:
+            self._fail_at_last()
             self._release()
             if self._driver.state is State.CLOSED:
                 raise self._closed()

@@ -74,6 +74,7 @@ async def take_over(
     """
     is_secure = transport.get_extra_info("ssl_object") is not None
     driver = AcceptingDriver(is_secure=is_secure, **options)
+    driver.holds_failures = True
     dialogue = Dialogue()
     dialogue.connection_made(transport)
     transport.set_protocol(dialogue)

@@ -128,13 +128,18 @@ class Driver(Outbox, ABC):
         close_code: of the :class:`~beamfast.protocol.events.Closed` event, None
             until then.
         close_reason: of the same event.
+        holds_failures: set by whoever answers messages later: what the peer does
+            wrong is kept until :meth:`let_fail`, so that the messages before it
+            can still be answered.
     """
 
     __slots__ = (
         "_alone",
         "_deliver",
+        "_held",
         "close_code",
         "close_reason",
+        "holds_failures",
         "state",
         "subprotocol",
         "version",
@@ -148,6 +153,8 @@ class Driver(Outbox, ABC):
         self.close_code: int | None = None
         self.close_reason: str = ""
         self._alone = True
+        self.holds_failures: bool = False
+        self._held: tuple[int, str] | None = None
         self._deliver: Deliver | None = None
 
     @property
@@ -321,7 +328,25 @@ class Driver(Outbox, ABC):
         self._emit(Failed(reason, code))
         self._end(CloseCode.ABNORMAL_CLOSURE, by="local")
 
+    @property
+    def has_held_failure(self) -> bool:
+        """True when the connection is about to fail; what follows is not read."""
+        return self._held is not None
+
+    def let_fail(self) -> None:
+        """Fail for the reason that was held, if there is one."""
+        held, self._held = self._held, None
+        if held is not None:
+            self.fail(*held)
+
     # For the versions.
+
+    def _fail_in_turn(self, code: int, reason: str) -> None:
+        """Fail because of the peer: now, or when messages have been answered."""
+        if self.holds_failures and self.state is State.OPEN:
+            self._held = code, reason
+        else:
+            self.fail(code, reason)
 
     def _tell_failure(self, code: int, reason: str) -> None:
         """Say goodbye to a peer that broke the protocol, if there is a way."""

@@ -34,6 +34,9 @@ class OpeningDriver(Outbox):
         max_queued_bytes: of what is sent before the connection is open; what
             exceeds it is not accepted.
         options: for the driver that takes over.
+
+    Attributes:
+        holds_failures: as :attr:`Driver.holds_failures`, from the first frame on.
     """
 
     __slots__ = (
@@ -44,6 +47,7 @@ class OpeningDriver(Outbox):
         "_options",
         "_queue",
         "_queue_room",
+        "holds_failures",
     )
 
     def __init__(self, max_queued_bytes: int, options: DriverOptions) -> None:
@@ -52,6 +56,7 @@ class OpeningDriver(Outbox):
         if unknown:
             raise TypeError(f"unknown options: {sorted(unknown)}")
         self._options = options
+        self.holds_failures: bool = False
         self._inner: Driver | None = None
         self._ended: Closed | None = None
         self._queue: list[Callable[[Driver], object]] = []
@@ -209,6 +214,7 @@ class OpeningDriver(Outbox):
     ) -> None:
         """Hand over to ``driver``; what was queued goes out before ``Opened``."""
         self._inner = driver
+        driver.holds_failures = self.holds_failures
         if self._delivers:
             driver.deliver = self._deliver
         for send in self._queue:

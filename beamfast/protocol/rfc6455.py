@@ -126,12 +126,12 @@ class Rfc6455Driver(Driver):
 
     def receive_data(self, data: Buffer) -> None:
         """Read the next bytes of the peer; see :meth:`Driver.receive_data`."""
-        if self.state is State.CLOSED:
+        if self.state is State.CLOSED or self._held is not None:
             return
         deliver = self._event_list().append if self._alone else self._deliver
         code = self._parser.feed(data, deliver, self._receive_frame)
         if code:
-            self.fail(code, self._parser.reason)
+            self._fail_in_turn(code, self._parser.reason)
 
     def _receive_frame(self, opcode: int, rsv: int, payload: bytes) -> None:
         if opcode == PING:

@@ -320,3 +320,53 @@ async def test_the_server_answers_a_request_with_a_handler(connect):
         b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n" + masked(TEXT, b"early")
     )
     assert client.transport.written.endswith(build_frame(TEXT, "early"))
+
+
+# What the peer does wrong
+
+
+BROKEN = build_frame(TEXT, b"not masked")
+
+
+async def test_what_came_before_a_broken_frame_is_answered(peer):
+    await peer.open(echo)
+    await peer.send(masked(TEXT, b"1") + masked(TEXT, b"2") + BROKEN + b"more")
+    *answers, (opcode, payload) = peer.frames()
+    assert answers == [(TEXT, "1"), (TEXT, "2")]
+    assert (opcode, payload[:2]) == (CLOSE, close_payload(1002))
+    assert peer.transport.eof_written
+
+
+async def test_a_broken_frame_without_a_message_before_it_fails_at_once(peer):
+    ended = []
+
+    async def handler(websocket):
+        try:
+            await websocket.recv()
+        except ConnectionClosed as end:
+            ended.append(end.code)
+
+    await peer.open(handler)
+    peer.transport.receive(BROKEN)
+    ((opcode, payload),) = peer.frames()
+    assert (opcode, payload[:2]) == (CLOSE, close_payload(1002))
+    await peer.client.send()
+    assert ended == [1006]
+
+
+async def test_a_handler_that_answers_nothing_does_not_keep_a_broken_peer(peer):
+    await peer.open(idle)
+    await peer.send(masked(TEXT, b"unread") + BROKEN, masked(TEXT, b"ignored"))
+    assert peer.frames() == []
+    await peer.time_out()
+    ((opcode, payload),) = peer.frames()
+    assert (opcode, payload[:2]) == (CLOSE, close_payload(1002))
+
+
+async def test_a_handler_that_ends_lets_a_broken_peer_fail(peer):
+    async def once(websocket):
+        await websocket.recv()
+
+    await peer.open(once)
+    await peer.send(masked(TEXT, b"1") + masked(TEXT, b"2") + BROKEN)
+    assert peer.frames()[0][0] == CLOSE

@@ -151,3 +151,29 @@ def test_an_iterator_is_left_alone_once_the_connection_closes():
 
     assert not driver.send_fragments(pieces())
     assert asked == ["a", "b", "c"]
+
+
+def test_a_version_that_says_nothing_is_a_server_and_not_plain(driver):
+    assert (driver.is_client, driver.is_plain) == (False, False)
+
+
+def test_failures_can_wait_until_messages_have_been_answered(driver):
+    driver.let_fail()
+    assert driver.state is State.OPEN
+    driver.holds_failures = True
+    driver._fail_in_turn(1002, "later")
+    assert driver.has_held_failure
+    assert driver.state is State.OPEN
+    driver.let_fail()
+    assert not driver.has_held_failure
+    assert driver.events_received()[0] == Failed("later", 1002)
+    assert driver.state is State.CLOSED
+
+
+@pytest.mark.parametrize("state", [State.OPEN, State.LOCAL_CLOSING])
+def test_without_being_asked_to_wait_failures_come_at_once(driver, state):
+    driver.holds_failures = state is not State.OPEN
+    driver.state = state
+    driver._fail_in_turn(1002, "now")
+    assert driver.events_received()[0] == Failed("now", 1002)
+    assert not driver.has_held_failure

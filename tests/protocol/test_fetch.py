@@ -106,6 +106,7 @@ def test_an_early_end_is_a_failure(data):
     ("data", "message"),
     [
         (b"garbage\r\n\r\n", "Invalid HTTP response"),
+        (b"garbage" * HEAD_LIMIT, "Invalid HTTP response"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * HEAD_LIMIT, "too large"),
         (
             b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",

@@ -1,5 +1,6 @@
 import pytest
 
+from beamfast._frames import build_frame
 from beamfast.protocol.driver import Side, State
 from beamfast.protocol.events import Closed, Failed, Opened
 from beamfast.protocol.opening import OpeningDriver
@@ -165,3 +166,13 @@ def test_end_of_tcp_before_open_is_1006(driver):
 def test_unknown_option_is_refused():
     with pytest.raises(TypeError, match="max_length"):
         Opening(max_length=5)
+
+
+def test_the_driver_of_an_open_connection_is_handed_over(driver):
+    assert driver.hand_over() is None
+    driver.holds_failures = True
+    driver.finish(build_frame(1, "early"))
+    inner = driver.hand_over()
+    assert isinstance(inner, Rfc6455Driver)
+    assert inner.holds_failures
+    assert inner.events_received() == ["early"]

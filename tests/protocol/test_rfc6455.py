@@ -527,3 +527,23 @@ def test_after_the_end_nothing_is_read_or_written(frames, rubbish):
     driver.receive_data(rubbish)
     assert driver.events_received() == []
     assert driver.data_to_send() == []
+
+
+def test_a_held_failure_lets_messages_be_answered_and_nothing_more_be_read():
+    driver = Rfc6455Driver(Side.SERVER)
+    driver.holds_failures = True
+    broken = build_frame(1, b"not masked")
+    driver.receive_data(build_frame(1, "first", mask=b"mask") + broken)
+    driver.receive_data(build_frame(1, "later", mask=b"mask"))
+    assert driver.events_received() == ["first"]
+    assert driver.send_text("answer")
+    driver.let_fail()
+    answer, goodbye = driver.data_to_send()
+    assert answer == build_frame(1, "answer")
+    assert goodbye[2:4] == (1002).to_bytes(2, "big")
+    assert driver.state is State.CLOSED
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_driver_knows_its_side(side):
+    assert Rfc6455Driver(side).is_client is (side is Side.CLIENT)
