@@ -8,7 +8,7 @@ import click
 
 from beamfast.cli.failure import UNUSABLE, fail
 from beamfast.errors import ConfigError
-from beamfast.server.worker import read_config
+from beamfast.server.reading import read_config
 
 
 @click.command()

@@ -16,13 +16,14 @@ from beamfast.cli.failure import FAILURE, PORT_IN_USE, UNUSABLE, fail
 from beamfast.errors import ConfigError
 from beamfast.server.config import DEFAULT_ADDRESS, DEFAULT_PORT, ServerConfig
 from beamfast.server.logs import log_to_terminal
+from beamfast.server.reading import read_config
 from beamfast.server.settings import (
     CONFIG_VARIABLE,
     environment_layers,
     folder_config,
     with_host_names,
 )
-from beamfast.server.worker import Supervisor, read_config
+from beamfast.server.worker import Supervisor
 from beamfast.server.written import Written
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def serve(
         overrides = _overrides(options)
         try:
             config = _config(path, overrides)
-            server = _server(config, verbose=tells)
+            server = _server(config, path, overrides, verbose=tells)
             try:
                 server.bind()
             except OSError as error:
@@ -146,14 +147,17 @@ def _config(path: Path, overrides: Written) -> ServerConfig:
     return config
 
 
-def _server(config: ServerConfig, *, verbose: bool) -> Server | Supervisor:
+def _server(
+    config: ServerConfig, path: Path, overrides: Written, *, verbose: bool
+) -> Server | Supervisor:
     """Return what serves ``config``: this process, or workers under it."""
+    path = path.absolute()
     if config.workers:
-        return Supervisor(config, verbose=verbose)
+        return Supervisor(config, path=path, overrides=overrides, verbose=verbose)
     # Loads everything that a worker needs, and the supervisor has to stay small.
     from beamfast.server.server import Server  # noqa: PLC0415 - for the reason above
 
-    return Server(config)
+    return Server(config, reread=lambda: read_config(path, overrides))
 
 
 def _demo_folder(stack: ExitStack) -> Path:

@@ -97,6 +97,19 @@ class Committer:
         if self._is_shared:
             self._hub.on_ring(self._catch_up_soon)
 
+    def share(self, files_lock: FileLock) -> None:
+        """
+        From now on other processes write the same documents.
+
+        Args:
+            files_lock: as for a committer that shares from the start.
+        """
+        self._is_shared = True
+        self._rewriter.share(files_lock)
+        self._sequencer.share()
+        self._watcher.share()
+        self._hub.on_ring(self._catch_up_soon)
+
     async def close(self) -> None:
         """Finish what is queued, write the files; later changes get 503."""
         self._closing = True

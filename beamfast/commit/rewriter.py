@@ -71,6 +71,10 @@ class Rewriter:
         #: Files that could not be written, since the start.
         self.failures: int = 0
 
+    def share(self, lock: FileLock) -> None:
+        """Write files only while holding ``lock``: others write them, too."""
+        self._lock = lock
+
     def schedule(self, keeper: Keeper) -> None:
         """Write the file of ``keeper`` when it is time to."""
         now = self._loop.time()

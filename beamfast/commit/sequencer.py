@@ -79,6 +79,10 @@ class Sequencer:
         #: Changes by hand that overtook an edit whose file was not written yet.
         self.conflicts: int = 0
 
+    def share(self) -> None:
+        """Ask for the document's turn: others write the same log now."""
+        self._is_shared = True
+
     def start(self, keeper: Keeper) -> asyncio.Task[None]:
         """Begin to work for ``keeper``, unless somebody does already."""
         if keeper.task is None:

@@ -57,6 +57,13 @@ class Watcher:
             self._stopping = asyncio.Event()
             self._task = self._loop.create_task(self._watch(self._stopping))
 
+    def share(self) -> None:
+        """Look more often: others write the same log now."""
+        self._seconds = POLL_SHARED
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = self._loop.call_later(self._seconds, self._poll)
+
     async def close(self) -> None:
         """Stop looking."""
         if self._timer is not None:

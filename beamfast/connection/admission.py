@@ -42,12 +42,17 @@ class Admission:
     """
 
     def __init__(
-        self, service: Service, *, most: int, per_address: int, per_second: int
+        self,
+        service: Service,
+        *,
+        most: int = 0,
+        per_address: int = 0,
+        per_second: int = 0,
     ) -> None:
         self._service = service
-        self._most = most
-        self._per_address = per_address
-        self._per_second = per_second
+        self.most = most
+        self.per_address = per_address
+        self.per_second = per_second
         self._second = 0
         self._new = 0
         # Transports leave by themselves, whatever became of the connection.
@@ -65,25 +70,25 @@ class Admission:
         if reason is not None:
             self.refused[reason] += 1
             return Refusal(self._service.loop)
-        if client is None and not self._per_address:
+        if client is None and not self.per_address:
             return HttpConnection(self._service)
         return CountedConnection(self._service, self, client)
 
     def _reason(self) -> str | None:
-        if self._most and len(self._service.heartbeat) >= self._most:
+        if self.most and len(self._service.heartbeat) >= self.most:
             return "process"
-        if self._per_second:
+        if self.per_second:
             second = int(self._service.loop.time())
             if second != self._second:
                 self._second, self._new = second, 0
             self._new += 1
-            if self._new > self._per_second:
+            if self._new > self.per_second:
                 return "rate"
         return None
 
     def enter(self, address: str, transport: Any) -> bool:
         """Count a connection of an address; False when it has too many."""
-        if not self._per_address:
+        if not self.per_address:
             return True
         found = self._addresses.get(address)
         if found is None:
@@ -91,7 +96,7 @@ class Admission:
             if len(self._addresses) >= self._most_addresses:
                 self._addresses = {k: v for k, v in self._addresses.items() if v}
             found = self._addresses[address] = WeakSet()
-        if sum(not one.is_closing() for one in found) >= self._per_address:
+        if sum(not one.is_closing() for one in found) >= self.per_address:
             self.refused["address"] += 1
             return False
         found.add(transport)

@@ -37,6 +37,11 @@ class Handlers:
         task.add_done_callback(self.handlers.discard)
         return task
 
+    def name_server(self, server: str) -> None:
+        """Set the value of the ``Server`` field, empty for none."""
+        fields = [("Server", server)] if server else ()
+        self.server_line: bytes = Headers(fields).lines
+
     async def cancel_handlers(self) -> None:
         """End what handlers still do; their connections say goodbye first."""
         tasks = list(self.handlers)
@@ -105,7 +110,7 @@ class Service(Handlers):
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
         self.expiry: Expiry = Expiry(loop)
-        self.server_line: bytes = Headers([("Server", server)] if server else ()).lines
+        self.name_server(server)
         self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout

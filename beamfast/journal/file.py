@@ -70,6 +70,7 @@ class FileJournal(Journal):
         retain_entries: int = 1024,
         retain_bytes: int = 8 * 2**20,
     ) -> None:
+        self._root = root
         self._file = journal_file(root)
         self._retention = Retention(retain_entries, retain_bytes)
         self._writer = Writer(self._file, durability)
@@ -77,6 +78,11 @@ class FileJournal(Journal):
         self._near: sqlite3.Connection | None = None
         self._far: sqlite3.Connection | None = None
         self._reader = ThreadPoolExecutor(1, "beamfast-journal-reader")
+
+    def share(self, turns: Path) -> None:
+        """Take turns with other processes, which write the same documents now."""
+        if self._turns is None:
+            self._turns = Turns(turns, self._root)
 
     def turn(self, document: str) -> AbstractAsyncContextManager[None]:
         """Wait until no other process writes ``document``."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable
 
+MessageCallback = Callable[[str, str | bytes], None]
+
 
 class Bus(abc.ABC):
     """Carry rings and plain topics to the other processes."""
@@ -33,6 +35,41 @@ class Bus(abc.ABC):
     @abc.abstractmethod
     async def close(self) -> None:
         """Stop listening and free what is held."""
+
+
+class LateBus(Bus):
+    """A bus that others may come to later; until then there are none."""
+
+    def __init__(self) -> None:
+        self._bus: Bus = NullBus()
+        self._callbacks: tuple[Callable[[], None], MessageCallback] | None = None
+
+    def connect(self, bus: Bus) -> None:
+        """Carry everything over ``bus`` from now on."""
+        self._bus = bus
+        if self._callbacks is not None:
+            bus.listen(*self._callbacks)
+
+    def ring(self) -> None:
+        """Tell the others, if there are any."""
+        self._bus.ring()
+
+    def forward(self, topic: str, message: str | bytes) -> None:
+        """Hand a publication to the others, if there are any."""
+        self._bus.forward(topic, message)
+
+    def listen(
+        self,
+        on_ring: Callable[[], None],
+        on_message: Callable[[str, str | bytes], None],
+    ) -> None:
+        """Name who takes what the others will send."""
+        self._callbacks = on_ring, on_message
+        self._bus.listen(on_ring, on_message)
+
+    async def close(self) -> None:
+        """Leave the bus that was connected."""
+        await self._bus.close()
 
 
 class NullBus(Bus):

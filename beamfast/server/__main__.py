@@ -3,11 +3,19 @@
 import sys
 from pathlib import Path
 
-from beamfast.server.process import print_config, run_worker
+match sys.argv[1:]:
+    # A supervisor stays small: it loads nothing of what its workers need.
+    case ["worker", descriptor]:
+        from beamfast.server.process import run_worker
 
-if sys.argv[1:2] == ["worker"]:
-    sys.exit(run_worker(int(sys.argv[2])))
-elif sys.argv[1:2] == ["config"]:
-    sys.exit(print_config(Path(sys.argv[2]), sys.argv[3]))
-else:
-    sys.exit("This is started by beamfast; see beamfast --help.")
+        sys.exit(run_worker(int(descriptor)))
+    case ["config", path, overrides]:
+        from beamfast.server.process import print_config
+
+        sys.exit(print_config(Path(path), overrides))
+    case ["supervise", descriptor]:
+        from beamfast.server.resuming import resume
+
+        sys.exit(resume(int(descriptor)))
+    case _:
+        sys.exit("This is started by beamfast; see beamfast --help.")

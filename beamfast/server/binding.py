@@ -14,9 +14,9 @@ import socket
 import stat
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, Self
 
 from beamfast.errors import ConfigError
 from beamfast.server.config import ListenerConfig
@@ -50,6 +50,22 @@ class Bound:
     def url(self) -> str:
         """Return what a client on this machine connects to."""
         return url_of(self.sockets[0], tls=self.config.tls)
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what :meth:`from_state` needs; its descriptors are inherited."""
+        sockets = [one.fileno() for one in self.sockets]
+        return {"config": asdict(self.config), "sockets": sockets}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        """Take over sockets that are bound."""
+        by_number = {
+            number: socket.socket(fileno=number) for number in set(state["sockets"])
+        }
+        return cls(
+            ListenerConfig(**state["config"]),
+            tuple(by_number[number] for number in state["sockets"]),
+        )
 
     def close(self, *, remove: bool = True) -> None:
         """Close the sockets; a Unix socket's path goes with them, if ``remove``."""

@@ -2,8 +2,8 @@
 The control socket between the supervisor and one worker.
 
 Both ends write lines. The first one from the supervisor is the assignment, in
-JSON; then single words follow: ``drain`` and ``cut`` down, ``ready`` and
-``heartbeat`` up. The end of the stream means that the other process is gone.
+JSON; then words follow, some with JSON behind them. The end of the stream means
+that the other process is gone.
 Standard library only, because the supervisor uses it.
 """
 
@@ -29,7 +29,24 @@ READY: Final = "ready"
 HEARTBEAT: Final = "heartbeat"
 DRAIN: Final = "drain"
 CUT: Final = "cut"
+#: Drain, and say that others take over.
+REPLACE: Final = "replace"
+#: From now on others write the same documents; and the answer.
+SHARE: Final = "share"
+SHARED: Final = "shared"
+#: Up: read the configuration again. Down: what came of it.
+RELOAD: Final = "reload"
+RELOADED: Final = "reloaded"
+#: Build what another configuration asks for; and the two answers.
+PREPARE: Final = "prepare"
+PREPARED: Final = "prepared"
+REFUSED: Final = "refused"
+#: Serve what is prepared, or forget it.
+COMMIT: Final = "commit"
+ABANDON: Final = "abandon"
 
+#: Bytes that a socket takes whole, or not at all.
+SHORT: Final = 2**10
 _PATH: Final = "pathlib.Path"
 
 #: Seconds between two heartbeats of a worker.
@@ -49,7 +66,9 @@ class Assignment:
         workers: how many there are.
         listeners: descriptors of its listening sockets, each with its place in
             the configuration.
-        shared: folder of what the workers share; None for a single one.
+        folder: of what belongs to this server while it runs.
+        seat: on the bus.
+        shares: others write the same documents.
         verbose: say what happens.
     """
 
@@ -57,30 +76,25 @@ class Assignment:
     slot: int
     workers: int
     listeners: tuple[tuple[int, ListenerConfig], ...]
-    shared: Path | None = None
+    folder: Path
+    seat: int = 0
+    shares: bool = False
     verbose: bool = False
 
     def to_json(self) -> str:
         """Return the assignment as one line."""
-        shared = None if self.shared is None else str(self.shared)
-        return _dump({**asdict(self), "shared": shared})
+        return _dump(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read what :meth:`to_json` wrote."""
         values = _load(text)
         config = _read_config(values.pop("config"))
-        shared = values.pop("shared")
         listeners = tuple(
             (descriptor, ListenerConfig(**place))
             for descriptor, place in values.pop("listeners")
         )
-        return cls(
-            config,
-            listeners=listeners,
-            shared=None if shared is None else Path(shared),
-            **values,
-        )
+        return cls(config, listeners=listeners, **values)
 
 
 def config_to_json(config: ServerConfig) -> str:
@@ -153,11 +167,14 @@ class Control:
 
     Args:
         stream: connected; owned from now on.
+        rest: what has come of a line already.
     """
 
-    def __init__(self, stream: socket.socket) -> None:
+    def __init__(self, stream: socket.socket, rest: bytes = b"") -> None:
         self._stream = stream
-        self._rest = b""
+        self._stream.setblocking(False)
+        self.rest: bytes = rest
+        """What has come of a line."""
 
     def fileno(self) -> int:
         """Return the descriptor, for selectors and event loops."""
@@ -180,21 +197,25 @@ class Control:
     def assignment(self) -> Assignment | None:
         """Wait for the assignment; None when the supervisor is gone."""
         self._stream.settimeout(ASSIGNMENT_TIMEOUT)
-        while b"\n" not in self._rest:
+        while b"\n" not in self.rest:
             if not (data := self._stream.recv(2**16)):
                 return None
-            self._rest += data
+            self.rest += data
         self._stream.setblocking(False)
-        line, _, self._rest = self._rest.partition(b"\n")
+        line, _, self.rest = self.rest.partition(b"\n")
         return Assignment.from_json(line.decode())
 
     def send(self, word: str) -> None:
         """Send one word; nobody waits for an end that does not read."""
+        data = word.encode() + b"\n"
+        # What is long may need room that has to be made; a part of it would do harm.
+        self._stream.settimeout(ASSIGNMENT_TIMEOUT if len(data) > SHORT else 0)
         try:
-            self._stream.send(word.encode() + b"\n")
+            self._stream.sendall(data)
         except OSError:
             # Full, or gone: then the end of the stream is the news.
             return
+        self._stream.setblocking(False)
 
     def receive(self) -> list[str] | None:
         """Return the words that have arrived; None at the end of the stream."""
@@ -206,5 +227,5 @@ class Control:
             return None
         if data == b"":
             return None
-        *lines, self._rest = (self._rest + (data or b"")).split(b"\n")
+        *lines, self.rest = (self.rest + (data or b"")).split(b"\n")
         return [line.decode() for line in lines]

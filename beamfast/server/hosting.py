@@ -78,20 +78,27 @@ class Hosting:
         self._sites: dict[str, Site] = {}
         self._service: Service
         self._reload: Reload
+        self._apply: Callable[[ServerConfig], None]
         self._retiring: set[asyncio.Task[None]] = set()
         self.hosts: tuple[Host, ...] = self._hosts(config)
         self.application: Application = _application(config, self.hosts)
         self.certificates: Certificates = Certificates(config.hosts)
 
-    def start(self, service: Service, reload: Reload) -> None:
+    def start(
+        self,
+        service: Service,
+        reload: Reload,
+        apply: Callable[[ServerConfig], None] = lambda config: None,
+    ) -> None:
         """
         Start the hosts and answer the requests of ``service``.
 
         Args:
             service: of all connections.
             reload: what plugins call to have the configuration read again.
+            apply: makes other settings count for the connections.
         """
-        self._service, self._reload = service, reload
+        self._service, self._reload, self._apply = service, reload, apply
         self._start(self.config, self.hosts)
         self.certificates.follow(self._loop)
 
@@ -116,6 +123,9 @@ class Hosting:
         old = self.hosts
         self.config, self.hosts = prepared.config, prepared.hosts
         self._service.application = self.application = prepared.application
+        self._apply(prepared.config)
+        for site in self._sites.values():
+            site.store.edit_limit = prepared.config.limits.edit_limit
         try:
             self.certificates.replace(prepared.config.hosts)
         except ConfigError as error:
@@ -125,6 +135,12 @@ class Hosting:
     def abandon(self, prepared: Prepared) -> None:
         """Serve as before."""
         self._retire(prepared.hosts)
+
+    def share(self, shared: Path) -> None:
+        """From now on other processes serve the same documents."""
+        self._shared = shared
+        for site in self._sites.values():
+            site.share(shared)
 
     async def stop(self) -> None:
         """Finish the edits that wait, then stop the plugins."""

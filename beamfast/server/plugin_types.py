@@ -14,7 +14,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterable
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -149,7 +149,7 @@ def _file_type(name: str) -> type[Plugin[Any]]:
     ]
     if len(own) != 1:
         raise ConfigError(f"{name}: {len(own)} plugin classes; add :ClassName")
-    return own[0]
+    return _checked(own[0], name)
 
 
 def _module(path: Path) -> ModuleType:
@@ -185,4 +185,8 @@ def _reason(error: Exception) -> str:
 def _checked(found: object, name: str) -> type[Plugin[Any]]:
     if not (isinstance(found, type) and issubclass(found, Plugin)):
         raise ConfigError(f"{name} is not a plugin class")
+    if not is_dataclass(getattr(found, "options_type", None)):
+        raise ConfigError(f"{name}: say class X(Plugin[Options]), with a dataclass")
+    if not isinstance(getattr(found, "name", None), str):
+        raise ConfigError(f"{name}: the class has no name")
     return found

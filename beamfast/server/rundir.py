@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, Self
 
@@ -81,6 +81,18 @@ class WorkerFolder:
         # Seen by others only with the lock held, so nobody takes it for stale.
         self.path: Path = hidden.rename(parent / f"{PREFIX}{name}")
 
+    @classmethod
+    def from_state(cls, path: str, lock: int) -> Self:
+        """Take over a folder whose lock is inherited."""
+        folder = cls.__new__(cls)
+        folder.path, folder._lock = Path(path), lock
+        return folder
+
+    def to_state(self) -> tuple[str, int]:
+        """Return what :meth:`from_state` needs."""
+        assert self._lock is not None
+        return str(self.path), self._lock
+
     def __enter__(self) -> Self:
         return self
 
@@ -104,32 +116,77 @@ class WorkerFolder:
             os.close(lock)
 
 
+class RootLocks:
+    """
+    Be the only server of document roots; two would each count their revisions.
+
+    Args:
+        held: what another one held, by root, with the descriptor of the lock.
+    """
+
+    def __init__(self, held: Mapping[str, int] | None = None) -> None:
+        self._held: dict[str, int] = dict(held or {})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def hold(self, roots: Iterable[Path]) -> None:
+        """
+        Hold more roots; those that are held already are fine.
+
+        Raises:
+            ConfigError: another server has one of them; no more are held than before.
+        """
+        wanted = {str(root.resolve()) for root in roots} - self._held.keys()
+        try:
+            folder = run_directory()
+        except ConfigError as error:
+            logger.warning("nothing keeps a second server away: %s", error)
+            return
+        new: dict[str, int] = {}
+        try:
+            for root in sorted(wanted):
+                new[root] = _hold_root(_lock_file(folder, root), root)
+        except ConfigError:
+            for root, lock in new.items():
+                _release_root(_lock_file(folder, root), lock)
+            raise
+        self._held |= new
+
+    def to_state(self) -> dict[str, int]:
+        """Return what another one can go on with; its descriptors are inherited."""
+        return self._held
+
+    def close(self) -> None:
+        """Give every root back."""
+        while self._held:
+            root, lock = self._held.popitem()
+            with contextlib.suppress(ConfigError):
+                _release_root(_lock_file(run_directory(), root), lock)
+
+
 @contextlib.contextmanager
 def hold_roots(roots: Iterable[Path]) -> Iterator[None]:
     """
     Be the only server of these document roots while the context lasts.
 
-    Two would each count revisions of the same files.
-
     Raises:
         ConfigError: another server has one of them.
     """
-    try:
-        folder = run_directory()
-    except ConfigError as error:
-        logger.warning("nothing keeps a second server away: %s", error)
-        yield
-        return
-    with contextlib.ExitStack() as stack:
-        for root in {root.resolve() for root in roots}:
-            stack.enter_context(_hold_root(folder, root))
+    with RootLocks() as locks:
+        locks.hold(roots)
         yield
 
 
-@contextlib.contextmanager
-def _hold_root(folder: Path, root: Path) -> Iterator[None]:
-    name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
-    path = folder / f"root-{name}"
+def _lock_file(folder: Path, root: str) -> Path:
+    name = hashlib.blake2b(os.fsencode(root), digest_size=8).hexdigest()
+    return folder / f"root-{name}"
+
+
+def _hold_root(path: Path, root: str) -> int:
     while True:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -145,13 +202,14 @@ def _hold_root(folder: Path, root: Path) -> Iterator[None]:
             if os.path.samestat(os.fstat(lock), path.stat()):
                 break
         os.close(lock)
-    try:
-        os.truncate(lock, 0)
-        os.write(lock, str(os.getpid()).encode())
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(lock)
+    os.truncate(lock, 0)
+    os.write(lock, str(os.getpid()).encode())
+    return lock
+
+
+def _release_root(path: Path, lock: int) -> None:
+    path.unlink(missing_ok=True)
+    os.close(lock)
 
 
 def _lock(folder: Path, flags: int) -> int:

@@ -29,6 +29,7 @@ from beamfast.server.farewell import Farewell
 from beamfast.server.forwarded import TrustedProxies
 from beamfast.server.hosting import Hosting
 from beamfast.server.listener import Closable, listen
+from beamfast.server.logs import dump_tasks
 from beamfast.server.plugin_types import load_plugins
 from beamfast.server.rundir import hold_roots
 
@@ -45,7 +46,8 @@ class Server(Embedding):
         address: to listen on instead of the configuration's.
         port: likewise; 0 for any free one.
         bound: the listeners, when somebody else binds them and closes them.
-        shared: folder of what the workers share, if there are others.
+        folder: of what belongs to this server while it runs.
+        shares: other processes serve the same documents.
         reload: what plugins call to have the configuration read again; by default
             this process does it.
         reread: returns the configuration as it is now; what was given by default.
@@ -61,7 +63,8 @@ class Server(Embedding):
         address: str | None = None,
         port: int | None = None,
         bound: Sequence[Bound] | None = None,
-        shared: Path | None = None,
+        folder: Path | None = None,
+        shares: bool = False,
         reload: Callable[[], Awaitable[Sequence[str]]] | None = None,
         reread: Callable[[], ServerConfig] | None = None,
     ) -> None:
@@ -71,7 +74,8 @@ class Server(Embedding):
             load_plugins(host.plugins)
         self._bound = list(bound or ())
         self._owns_listeners = bound is None
-        self._shared = shared
+        self._folder = folder
+        self._shares = shares
         self._ask_reload = reload or self.reload
         self._reread = reread or (lambda: self.config)
         self._restarts = False
@@ -143,7 +147,9 @@ class Server(Embedding):
             for number in (signal.SIGINT, signal.SIGTERM):
                 loop.add_signal_handler(number, self.stop)
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
-        hub = self._hub = Hub(loop, bus=bus, shared=self._shared)
+            loop.add_signal_handler(signal.SIGUSR2, _refuse_replacement)
+            loop.add_signal_handler(signal.SIGQUIT, dump_tasks)
+        hub = self._hub = Hub(loop, bus=bus, shared=self._folder)
         try:
             await self._serve(hub, on_ready, url)
         finally:
@@ -159,14 +165,26 @@ class Server(Embedding):
     ) -> None:
         config = self.insert(self.config)
         loop = asyncio.get_running_loop()
-        run_state = RunState(self._shared)
+        run_state = RunState(self._folder)
+        shared = self._folder if self._shares else None
         hosting = self.hosting = Hosting(
-            config, hub, loop, shared=self._shared, run_state=run_state
+            config, hub, loop, shared=shared, run_state=run_state
         )
         service = make_service(hosting.application, hub, loop, config)
         hub.open_connections = service.heartbeat.connections
-        hosting.start(service, self._ask_reload)
-        listeners = await self._listen(service, hosting)
+        admission = Admission(service)
+
+        def apply(config: ServerConfig) -> None:
+            self.config = config
+            configure(service, config)
+            limits = config.limits
+            admission.most = limits.max_connections or _room()
+            admission.per_address = limits.max_connections_per_address
+            admission.per_second = limits.connections_per_second
+
+        apply(config)
+        hosting.start(service, self._ask_reload, apply)
+        listeners = await self._listen(admission, hosting)
         try:
             if on_ready is not None:
                 on_ready(url)
@@ -175,10 +193,10 @@ class Server(Embedding):
             # Probes are the first to learn of it.
             service.is_draining = True
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._cut.wait(), config.pre_stop)
+                await asyncio.wait_for(self._cut.wait(), self.config.pre_stop)
             for listener in listeners:
                 listener.close()
-            farewell = Farewell(service, config.drain, restarts=self._restarts)
+            farewell = Farewell(service, self.config.drain, restarts=self._restarts)
             await farewell.take(self._cut)
         finally:
             for listener in listeners:
@@ -189,14 +207,8 @@ class Server(Embedding):
             service.expiry.close()
             service.heartbeat.close()
 
-    async def _listen(self, service: Service, hosting: Hosting) -> list[Closable]:
+    async def _listen(self, admission: Admission, hosting: Hosting) -> list[Closable]:
         limits = self.config.limits
-        admission = Admission(
-            service,
-            most=limits.max_connections or _room(),
-            per_address=limits.max_connections_per_address,
-            per_second=limits.connections_per_second,
-        )
         proxies = TrustedProxies(self.config.trusted_proxies)
         return [
             await listen(
@@ -218,12 +230,19 @@ class Server(Embedding):
         logger.info("Reloading configuration...")
         try:
             config = self.insert(await asyncio.to_thread(self._reread))
-            self.hosting.replace(self.hosting.prepare(config))
+            self.hosting.replace(self.hosting.prepare(self.insert(config)))
         except ConfigError as error:
             logger.error("The configuration stays as it was: %s", error)
             return str(error).splitlines()
         logger.info("Configuration reloaded successfully")
         return ()
+
+    def share(self) -> None:
+        """From now on other processes serve the same documents."""
+        assert self._folder is not None
+        if not self._shares:
+            self._shares = True
+            self.hosting.share(self._folder)
 
     def _reload_soon(self) -> None:
         task = asyncio.ensure_future(self.reload())
@@ -287,6 +306,10 @@ class Server(Embedding):
         self._cut.set()
 
 
+def _refuse_replacement() -> None:
+    logger.warning("SIGUSR2 needs a supervisor: this server has --workers 0")
+
+
 def _room() -> int:
     """Return how many connections the descriptors of this process allow."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -300,15 +323,19 @@ def make_service(
     config: ServerConfig,
 ) -> Service:
     """Return what the connections share."""
+    service = Service(application, loop, hub.registry)
+    configure(service, config)
+    return service
+
+
+def configure(service: Service, config: ServerConfig) -> None:
+    """Make the settings of a configuration count for connections."""
     limits = config.limits
     header = config.server_header
-    return Service(
-        application,
-        loop,
-        hub.registry,
-        server=f"beamfast/{__version__}" if header is None else header,
-        limits=Limits(limits.request_line, limits.head, limits.fields, limits.max_body),
-        head_timeout=limits.head_timeout,
-        body_timeout=limits.body_timeout,
-        idle_timeout=limits.keep_alive,
+    service.name_server(f"beamfast/{__version__}" if header is None else header)
+    service.limits = Limits(
+        limits.request_line, limits.head, limits.fields, limits.max_body
     )
+    service.head_timeout = limits.head_timeout
+    service.body_timeout = limits.body_timeout
+    service.idle_timeout = limits.keep_alive

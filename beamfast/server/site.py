@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 from pathlib import Path
 
 from beamfast.commit.committer import Committer
@@ -42,22 +43,28 @@ class Site:
     ) -> None:
         edit_limit = (limits or LimitsConfig()).edit_limit
         self.store: DocumentStore = DocumentStore(config.root, edit_limit=edit_limit)
-        root = Path(self.store.root)
-        journal = FileJournal(
-            root,
+        self._journal = FileJournal(
+            Path(self.store.root),
             durability=config.durability,
             turns=shared,
             retain_entries=config.retain_entries,
             retain_bytes=config.retain_bytes,
         )
-        lock = None
-        if shared is not None:
-            name = hashlib.blake2b(bytes(root), digest_size=8).hexdigest()
-            lock = FileLock(shared / f"files-{name}")
         self.committer: Committer = Committer(
-            self.store, journal, hub, loop, files_lock=lock
+            *(self.store, self._journal, hub, loop),
+            files_lock=None if shared is None else self._files_lock(shared),
         )
         self._is_started = False
+
+    def _files_lock(self, shared: Path) -> FileLock:
+        root = os.fsencode(self.store.root)
+        name = hashlib.blake2b(root, digest_size=8).hexdigest()
+        return FileLock(shared / f"files-{name}")
+
+    def share(self, shared: Path) -> None:
+        """From now on other processes serve the same documents."""
+        self._journal.share(shared)
+        self.committer.share(self._files_lock(shared))
 
     def start(self) -> None:
         """Clear what a crash left behind, begin to notice what others do."""

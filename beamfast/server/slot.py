@@ -6,11 +6,13 @@ The clock is an argument everywhere. Standard library only.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, Self
 
 from beamfast.server.control import READY, Assignment, Control
 
@@ -21,17 +23,62 @@ BACK_OFF: Final = 0.1
 BACK_OFF_LIMIT: Final = 10.0
 
 
+class Child:
+    """
+    A process that this one started, or whoever it was before it executed itself.
+
+    Args:
+        pid: of the process.
+    """
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._code: int | None = None
+
+    def poll(self) -> int | None:
+        """Return the exit code, negative for a signal; None while it runs."""
+        if self._code is None:
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                self._code = 1
+            else:
+                if pid:
+                    self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def wait(self) -> int:
+        """Return the exit code when it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ChildProcessError):
+                _, status = os.waitpid(self.pid, 0)
+                self._code = os.waitstatus_to_exitcode(status)
+        return 1 if self._code is None else self._code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self._code is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it, whatever it does."""
+        self.send_signal(signal.SIGKILL)
+
+
 class Slot:
     """
     One place among the workers, empty at first.
 
     Args:
         number: from 0.
+        seat: on the bus, where a generation and the next one sit side by side.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, seat: int | None = None) -> None:
         self.number = number
-        self.process: subprocess.Popen[bytes] | None = None
+        self.seat: int = number if seat is None else seat
+        self.process: Child | None = None
         self.control: Control | None = None
         self.is_ready: bool = False
         self.heard: float = 0.0
@@ -57,7 +104,7 @@ class Slot:
         # said that it ignores it, else the interpreter would die while it starts.
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            self.process = subprocess.Popen(  # noqa: S603 - our own code
+            started = subprocess.Popen(  # noqa: S603 - our own code
                 [*command, str(theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), *(one for one, _ in assignment.listeners)),
@@ -65,6 +112,9 @@ class Slot:
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
             theirs.close()
+        self.process = Child(started.pid)
+        # Waited for by its number, also after this process has executed itself.
+        started.returncode = 0
         self.control = Control(ours)
         self.is_ready = False
         self._started = self.heard = now
@@ -72,19 +122,19 @@ class Slot:
         self.control.assign(assignment)
         return self.control
 
-    def listen(self, now: float) -> bool:
-        """Take in what the worker says; False when it says no more."""
+    def listen(self, now: float) -> list[str] | None:
+        """Return what the worker says; None when it says no more."""
         assert self.control is not None
         words = self.control.receive()
         if words is None:
-            return False
+            return None
         if words:
             self.heard = now
         self.is_ready = self.is_ready or READY in words
-        return True
+        return words
 
     def tell(self, word: str) -> None:
-        """Send the worker one word."""
+        """Send the worker one word, or a word and what belongs to it."""
         if self.control is not None:
             self.control.send(word)
 
@@ -114,3 +164,29 @@ class Slot:
         self.due = now + min(delay, BACK_OFF_LIMIT)
         self._failures += 1
         return code
+
+    # Handed on to whoever this process becomes.
+
+    def to_state(self) -> dict[str, Any]:
+        """Return what :meth:`from_state` needs; its descriptor is inherited."""
+        state: dict[str, Any] = {"number": self.number, "seat": self.seat}
+        if self.process is not None and self.control is not None:
+            state |= {
+                "pid": self.process.pid,
+                "control": self.control.fileno(),
+                "rest": self.control.rest.decode("latin-1"),
+                "is_ready": self.is_ready,
+            }
+        return state
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], now: float) -> Self:
+        """Take over a worker that runs."""
+        slot = cls(state["number"], state["seat"])
+        if "pid" in state:
+            slot.process = Child(state["pid"])
+            rest = state["rest"].encode("latin-1")
+            slot.control = Control(socket.socket(fileno=state["control"]), rest)
+            slot.is_ready = state["is_ready"]
+        slot.heard = slot._started = now
+        return slot

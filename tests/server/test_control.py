@@ -62,11 +62,12 @@ def test_a_configuration_arrives_as_it_was():
     assert config_from_json(config_to_json(CONFIG)) == CONFIG
 
 
-@pytest.mark.parametrize("shared", [None, Path("/run/beamfast/workers-1")])
-def test_an_assignment_arrives_as_it_was(ends, shared):
+@pytest.mark.parametrize("shares", [False, True])
+def test_an_assignment_arrives_as_it_was(ends, shares):
     supervisor, worker = ends
     assignment = Assignment(
-        CONFIG, 1, 3, ((17, ListenerConfig("unix:x")),), shared, True
+        *(CONFIG, 1, 3, ((17, ListenerConfig("unix:x")),)),
+        *(Path("/run/beamfast/workers-1"), 2, shares, True),
     )
     assert "\n" not in assignment.to_json()
     assert supervisor.assign(assignment)
@@ -75,7 +76,7 @@ def test_an_assignment_arrives_as_it_was(ends, shared):
 
 def test_words_behind_the_assignment_are_kept(ends):
     supervisor, worker = ends
-    supervisor.assign(Assignment(CONFIG, 0, 1, ()))
+    supervisor.assign(Assignment(CONFIG, 0, 1, (), Path("/run")))
     supervisor.send("drain")
     assert worker.assignment() is not None
     assert worker.receive() == ["drain"]
@@ -106,7 +107,7 @@ def test_a_supervisor_that_is_gone_assigns_nothing(ends):
 def test_a_worker_that_is_gone_is_not_an_error(ends):
     supervisor, worker = ends
     worker.close()
-    assert not supervisor.assign(Assignment(CONFIG, 0, 1, ()))
+    assert not supervisor.assign(Assignment(CONFIG, 0, 1, (), Path("/run")))
     supervisor.send("drain")
 
 
@@ -130,7 +131,7 @@ def test_it_can_be_waited_for(ends):
 
 def test_nobody_waits_for_an_end_that_does_not_read(ends):
     supervisor, worker = ends
-    supervisor.assign(Assignment(CONFIG, 0, 1, ()))
+    supervisor.assign(Assignment(CONFIG, 0, 1, (), Path("/run")))
     for _ in range(100_000):
         supervisor.send("heartbeat")
     assert worker.assignment() is not None

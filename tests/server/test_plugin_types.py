@@ -63,9 +63,14 @@ def test_a_third_party_plugin_comes_from_its_entry_point(monkeypatch):
 
 
 SOURCE = """
+from dataclasses import dataclass
 from beamfast.pipeline import Plugin
 
-class One(Plugin[dict]):
+@dataclass(frozen=True)
+class Options:
+    pass
+
+class One(Plugin[Options]):
     name = "one"
 """
 
@@ -88,6 +93,9 @@ def test_line_110_a_plugin_comes_from_a_source_file(tmp_path):
         ("def (", "SyntaxError"),
         ("1 / 0", "ZeroDivisionError"),
         ("x = 1", "0 plugin classes"),
+        (SOURCE.replace("[Options]", ""), "with a dataclass"),
+        (SOURCE.replace("[Options]", "[dict]"), "with a dataclass"),
+        (SOURCE.replace('name = "one"', "pass"), "the class has no name"),
         (SOURCE + "class Two(One): ...", "2 plugin classes; add :ClassName"),
     ],
 )

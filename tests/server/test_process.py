@@ -62,7 +62,7 @@ def assignment(tmp_path):
     listener = bind_tcp("127.0.0.1", 0)
     config = ServerConfig((HostConfig(tmp_path),), port=0)
     descriptor = listener.detach()
-    yield Assignment(config, 0, 1, ((descriptor, PLACE),))
+    yield Assignment(config, 0, 1, ((descriptor, PLACE),), tmp_path)
     if descriptor >= 0:
         # Closed with the server that it was given to, or by nobody.
         try:
@@ -158,7 +158,7 @@ async def test_it_cuts_when_told(supervisor, assignment, task):
 
 async def test_several_workers_join_the_bus(assignment):
     with tempfile.TemporaryDirectory(prefix="run-") as folder:
-        assignment = replace(assignment, workers=2, shared=Path(folder))
+        assignment = replace(assignment, workers=2, folder=Path(folder), shares=True)
         supervisor = Supervisor(assignment)
         task = asyncio.create_task(serve(supervisor.worker, assignment))
         await supervisor.hears("ready")
@@ -204,7 +204,7 @@ def test_a_configuration_that_cannot_be_used_has_its_exit_code(tmp_path, capsys)
     ours, theirs = socket.socketpair()
     control = Control(ours)
     config = ServerConfig((host,))
-    control.assign(Assignment(config, 0, 1, ((listener.detach(), PLACE),)))
+    control.assign(Assignment(config, 0, 1, ((listener.detach(), PLACE),), Path()))
     assert run_worker(theirs.detach()) == 2
     assert "beamfast: there is no plugin named nothing" in capsys.readouterr().err
     control.close()

@@ -32,7 +32,7 @@ PLACE = ListenerConfig("127.0.0.1:0")
 def assignment():
     with bind_tcp("127.0.0.1", 0) as listener:
         config = ServerConfig((HostConfig(Path("/srv")),))
-        yield Assignment(config, 0, 1, ((listener.fileno(), PLACE),))
+        yield Assignment(config, 0, 1, ((listener.fileno(), PLACE),), Path("/run"))
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def wait(control):
 
 
 def reap(slot, now):
-    slot.process.wait(20)
+    slot.process.wait()
     return slot.reap(now)
 
 
@@ -70,7 +70,7 @@ def test_a_worker_is_ready_when_it_says_so(start):
     slot = Slot(0)
     control = start(slot, "heartbeat")
     wait(control)
-    assert slot.listen(1.0)
+    assert slot.listen(1.0) is not None
     assert not slot.is_ready
     assert slot.heard == 1.0
     slot.tell("drain")
@@ -81,9 +81,9 @@ def test_it_stays_ready(start):
     slot = Slot(0)
     control = start(slot, "ready")
     wait(control)
-    assert slot.listen(1.0)
+    assert slot.listen(1.0) is not None
     assert slot.is_ready
-    assert slot.listen(2.0)
+    assert slot.listen(2.0) is not None
     assert slot.is_ready
     assert slot.heard == 1.0
 
@@ -106,7 +106,7 @@ def test_the_end_of_what_it_says_is_noticed(start):
     slot = Slot(0)
     control = start(slot, code="")
     wait(control)
-    assert not slot.listen(1.0)
+    assert slot.listen(1.0) is None
     assert reap(slot, 2.0) == 0
 
 

@@ -12,8 +12,9 @@ import pytest
 from beamfast.errors import ConfigError
 from beamfast.server import worker
 from beamfast.server.config import HostConfig, ServerConfig
+from beamfast.server.reading import command, read_config
 from beamfast.server.rundir import PREFIX
-from beamfast.server.worker import Supervisor, command, read_config
+from beamfast.server.worker import Supervisor
 
 #: What the small workers share: they note what happens in a file.
 PRELUDE = """
@@ -114,7 +115,7 @@ def test_what_signals_meant_before_is_restored(workshop):
 
 def test_a_killed_worker_is_replaced_and_the_others_are_left_alone(workshop, caplog):
     def ready(url):
-        workshop.supervisor._slots[1].process.kill()
+        workshop.supervisor.slots[1].process.kill()
 
     assert workshop.run(SECOND_LIFE_ENDS, ready, workers=2) == 0
     assert workshop.notes.count("1 started") == 2
@@ -137,7 +138,7 @@ file.readline()
 
     def ready(url):
         urls.append(url)
-        workshop.supervisor._slots[0].kill()
+        workshop.supervisor.slots[0].kill()
 
     assert workshop.run(code, ready) == 0
     assert len(urls) == 1
@@ -271,10 +272,9 @@ except ConnectionRefusedError:
     assert workshop.notes == ["0 refused", "0 started"]
 
 
-def test_several_workers_share_a_folder_and_one_does_not(workshop, tmp_path):
+def test_all_workers_have_a_folder_and_several_share_documents(workshop, tmp_path):
     code = """
-shared = assignment["shared"]
-note(shared and os.path.isdir(shared))
+note(os.path.isdir(assignment["folder"]["pathlib.Path"]) and assignment["shares"])
 say("ready")
 file.readline()
 """
@@ -283,7 +283,7 @@ file.readline()
     assert not list((tmp_path / "run").glob(f"{PREFIX}*"))
     workshop.file.unlink()
     assert workshop.run(code, terminate) == 0
-    assert workshop.notes == ["0 None", "0 started"]
+    assert workshop.notes == ["0 False", "0 started"]
 
 
 def test_no_worker_is_left_behind_by_a_failure_of_ours(workshop):
@@ -292,9 +292,9 @@ def test_no_worker_is_left_behind_by_a_failure_of_ours(workshop):
 
     with pytest.raises(RuntimeError):
         workshop.run(OBEDIENT, ready)
-    process = workshop.supervisor._slots[0].process
-    assert process.wait(20) == -signal.SIGKILL
-    workshop.supervisor._slots[0].control.close()
+    process = workshop.supervisor.slots[0].process
+    assert process.wait() == -signal.SIGKILL
+    workshop.supervisor.slots[0].control.close()
 
 
 def test_an_unsafe_configuration_is_refused(tmp_path):
