@@ -7,12 +7,19 @@ Vocabulary of HTTP Semantics (RFC 9110). The parser that fills a
 
 from __future__ import annotations
 
+import abc
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterable
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Iterable,
+)
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, BinaryIO, Final, Protocol
 
 from beamfast.errors import TooLarge
 from beamfast.headers import Headers, RawFields
@@ -22,6 +29,7 @@ __all__ = [
     "WRITE_METHODS",
     "BodySource",
     "EventStream",
+    "FileBody",
     "Headers",
     "RawFields",
     "Request",
@@ -268,6 +276,34 @@ class Upgrade:
     max_fragments: int = 4096
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
+
+
+class FileBody(abc.ABC):
+    """
+    Bytes of a file as content; who can, lets the kernel send them.
+
+    Iterating over it reads them in pieces.
+
+    Attributes:
+        first: offset of the first byte.
+        size: how many bytes.
+    """
+
+    first: int
+    size: int
+
+    @abc.abstractmethod
+    def open(self) -> BinaryIO:
+        """
+        Open the file; may block.
+
+        Raises:
+            DocumentError: it is gone, or another one now.
+        """
+
+    @abc.abstractmethod
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Read the bytes piece by piece."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from beamfast.connection import reply
 from beamfast.connection.exchange import Exchange
+from beamfast.connection.sendfile import send_file, takes_files
 from beamfast.connection.service import Service
-from beamfast.http import Response
+from beamfast.http import FileBody, Response
 
 logger: logging.Logger = logging.getLogger("beamfast.connection")
 
@@ -30,14 +32,21 @@ class Sender:
         service: what all connections share.
     """
 
-    __slots__ = ("_drained", "_service", "_task", "_transport", "_unsent")
+    __slots__ = (
+        "_drained",
+        "_handed_over",
+        "_left",
+        "_service",
+        "_task",
+        "_transport",
+    )
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._transport: Any = None
         self._drained: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._unsent = 0
+        self._handed_over = self._left = 0
 
     @property
     def is_full(self) -> bool:
@@ -60,9 +69,10 @@ class Sender:
         self._drained = None
 
     def is_moving(self) -> bool:
-        """Tell whether something waits for the client and less than before."""
-        before, self._unsent = self._unsent, self._transport.get_write_buffer_size()
-        return 0 < self._unsent != before
+        """Tell whether something waits for the client and more has left than before."""
+        unsent = self._transport.get_write_buffer_size()
+        before, self._left = self._left, self._handed_over - unsent
+        return unsent > 0 and self._left != before
 
     def send(
         self,
@@ -84,35 +94,73 @@ class Sender:
             bare = reply.is_bare(exchange, response)
             self._transport.write(start if bare else start + body)
             on_sent(exchange)
-        else:
-            self._task = self._service.loop.create_task(
-                self._stream(exchange, response, body, on_sent)
+        elif (
+            isinstance(body, FileBody)
+            and response.headers.get("content-length") == str(body.size)
+            and not reply.is_bare(exchange, response)
+            and takes_files(self._transport)
+        ):
+            self._transport.write(reply.head(self._service, exchange, response))
+            self._start(
+                partial(send_file, self._transport, body, self._drain, self._count),
+                *(exchange, on_sent),
             )
+        else:
+            work = partial(self._stream, exchange, response, body)
+            self._start(work, exchange, on_sent)
 
-    async def _stream(
+    def _start(
         self,
+        work: Callable[[], Awaitable[None]],
         exchange: Exchange,
-        response: Response,
-        body: AsyncIterable[bytes],
         on_sent: Callable[[Exchange], None],
     ) -> None:
+        self._task = self._service.loop.create_task(
+            self._finish(work, exchange, on_sent)
+        )
+
+    def _count(self, size: int) -> None:
+        self._handed_over += size
+
+    async def _drain(self) -> None:
+        """Wait until the transport holds nothing."""
+        while self._transport.get_write_buffer_size():
+            await (self._drained or asyncio.sleep(0))
+
+    async def _stream(
+        self, exchange: Exchange, response: Response, body: AsyncIterable[bytes]
+    ) -> None:
         pieces = reply.pieces(self._service, exchange, response, body)
+        async with aclosing(pieces):
+            async for piece in pieces:
+                self._transport.write(piece)
+                self._handed_over += len(piece)
+                if self._drained is not None:
+                    await self._drained
+                elif self._transport.is_closing():
+                    # It drops what is written and never fills; whoever would
+                    # stop this task needs the loop that it holds.
+                    return
+
+    async def _finish(
+        self,
+        work: Callable[[], Awaitable[None]],
+        exchange: Exchange,
+        on_sent: Callable[[Exchange], None],
+    ) -> None:
+        """Wait for a body that goes out, and say that it is out."""
         try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    self._transport.write(piece)
-                    if self._drained is not None:
-                        await self._drained
-                    elif self._transport.is_closing():
-                        # It drops what is written and never fills; whoever would
-                        # stop this task needs the loop that it holds.
-                        return
+            await work()
+        except ConnectionError:
+            # Nobody is left to read it.
+            self._transport.abort()
         except Exception:
             # The status is out already: a cut body is the only honest answer.
             logger.exception("the body for %s broke off", exchange.target)
             self._transport.abort()
         else:
-            on_sent(exchange)
+            if not self._transport.is_closing():
+                on_sent(exchange)
         finally:
             self._task = None
 

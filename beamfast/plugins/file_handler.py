@@ -11,17 +11,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from email.utils import formatdate
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from beamfast.documents.change import Appending, Change, Removal, Replacement
 from beamfast.documents.document import Document
 from beamfast.documents.store import DocumentStore, FileStamp, Location
 from beamfast.entry import Version
 from beamfast.errors import DocumentNotFound, StorageError
-from beamfast.http import Headers, Request, Response
+from beamfast.http import FileBody, Headers, Request, Response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.conditional import Conditions, EntityTags
 
@@ -111,10 +111,10 @@ class FileHandler(Plugin[Options]):
                 headers.append(("Content-Range", f"bytes */{stamp.size}"))
                 return Response(416, "Range Not Satisfiable", headers=headers)
             headers.append(("Content-Range", f"bytes {first}-{last}/{stamp.size}"))
-        body: bytes | AsyncIterator[bytes] = data[first : last + 1]
+        body: bytes | FileBody = data[first : last + 1]
         if stamp.size > STREAM_ABOVE:
             headers.append(("Content-Length", str(last + 1 - first)))
-            body = _pieces(context.store, location, stamp, first, last)
+            body = _FilePart(context.store, location, stamp, first, last)
         return Response(
             status, body, content_type=self._media_type(location), headers=headers
         )
@@ -251,19 +251,37 @@ def _part(source: bytes, wanted: tuple[int, int], headers: Headers) -> Response:
     return Response(206, source[first : last + 1], headers=headers)
 
 
-async def _pieces(
-    store: DocumentStore, location: Location, stamp: FileStamp, first: int, last: int
-) -> AsyncIterator[bytes]:
-    """Read a large file off the loop, from byte ``first`` to byte ``last``."""
-    stream, opened = await asyncio.to_thread(store.open, location)
-    with stream:
-        if opened != stamp:
+class _FilePart(FileBody):
+    """A large file, from byte ``first`` to byte ``last``, read off the loop."""
+
+    def __init__(
+        self,
+        store: DocumentStore,
+        location: Location,
+        stamp: FileStamp,
+        first: int,
+        last: int,
+    ) -> None:
+        self.first, self.size = first, last + 1 - first
+        self._store = store
+        self._location = location
+        self._stamp = stamp
+
+    def open(self) -> BinaryIO:
+        """Open the file if it is the one that the head was made for."""
+        stream, opened = self._store.open(self._location)
+        if opened != self._stamp:
+            stream.close()
             raise StorageError("the file changed before it could be sent")
-        stream.seek(first)
-        while first <= last:
-            size = min(PIECE, last + 1 - first)
-            piece = await asyncio.to_thread(stream.read, size)
-            if not piece:
-                raise StorageError("the file was cut while it was sent")
-            first += len(piece)
-            yield piece
+        return stream
+
+    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+        with await asyncio.to_thread(self.open) as stream:
+            stream.seek(self.first)
+            left = self.size
+            while left:
+                piece = await asyncio.to_thread(stream.read, min(PIECE, left))
+                if not piece:
+                    raise StorageError("the file was cut while it was sent")
+                left -= len(piece)
+                yield piece

@@ -183,7 +183,6 @@ class TestLargeFiles:
     async def test_are_not_opened_for_a_head(self, site, content):
         answer = await site.ask("HEAD", "/large.bin")
         assert answer.headers["Content-Length"] == str(self.SIZE)
-        await answer.body.aclose()
 
 
 class TestByteRanges:
