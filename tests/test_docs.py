@@ -9,7 +9,10 @@ from pathlib import Path
 import click
 import pytest
 
+from beamfast.server.html_config import read_html_config
+
 ROOT = Path(__file__).parent.parent
+SCHEMA = "https://rustybeam.net/schema/"
 REFERENCE = ROOT / "docs/reference"
 PLUGINS = sorted((ROOT / "docs/howto/plugins").glob("[!i]*.md"))
 
@@ -104,3 +107,28 @@ def test_every_option_of_the_command_line_is_explained():
     for parameter in serve.params:
         if isinstance(parameter, click.Option):
             assert {*parameter.opts, *parameter.secondary_opts} <= explained
+
+
+def examples() -> list[tuple[str, str]]:
+    """Return the plugins that pages show, as they show them."""
+    found = []
+    for page in PLUGINS:
+        text = page.read_text("utf-8")
+        blocks = re.findall(r"^```html\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+        shown = [block for block in blocks if 'itemprop="plugin"' in block]
+        assert shown, f"{page.name} shows no configuration"
+        found += [(page.stem, block) for block in shown]
+    return found
+
+
+@pytest.mark.parametrize(("name", "block"), examples())
+def test_what_a_page_shows_is_a_configuration(name, block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "site").mkdir()
+    config = (
+        f"<div itemscope itemtype='{SCHEMA}HostConfig'>"
+        "<b itemprop=hostname>localhost</b><b itemprop=hostRoot>site</b>"
+        f"<ul>{block}</ul></div>"
+    )
+    plugins = read_html_config(config, "config.html").hosts[0].plugins
+    assert name in {one.name for outer in plugins for one in (outer, *outer.nested)}

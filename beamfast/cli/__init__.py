@@ -20,6 +20,7 @@ DEFAULT: Final = "serve"
 FURTHER: Final = (
     "check",
     "config",
+    "hash-password",
     "journal",
     "log",
     "restore",
@@ -46,8 +47,10 @@ class DefaultCommand(click.Group):
             return command
         if cmd_name not in FURTHER:
             return None
-        module = importlib.import_module(f"beamfast.cli.{cmd_name}")
-        command = getattr(module, cmd_name)
+        name = cmd_name.replace("-", "_")
+        module = importlib.import_module(f"beamfast.cli.{name}")
+        # A function that does the work may have the name of the module.
+        command = getattr(module, f"{name}_command", None) or getattr(module, name)
         return command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

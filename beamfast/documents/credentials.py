@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import importlib
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,6 +23,9 @@ from beamfast.errors import ConfigError
 
 #: Ways to store a password; ``plaintext`` is for demonstrations.
 ENCRYPTIONS: Final = ("plaintext", "bcrypt", "argon2", "scrypt", "pbkdf2-sha256")
+
+#: Of these, what a new password may be stored as.
+HASHES: Final = ("argon2", "bcrypt", "scrypt")
 
 _SCRYPT: Final = re.compile(r"\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([^$]+)\$([^$]+)")
 _PBKDF2: Final = re.compile(r"\$pbkdf2-sha256\$(?:i=)?(\d+)\$([^$]+)\$([^$]+)")
@@ -54,6 +58,34 @@ class Credential:
         if not password or not self.password:
             return False
         return _VERIFIERS[self.encryption](self.password, password)
+
+
+def hash_password(password: str, encryption: str) -> str:
+    """
+    Return what :meth:`Credential.verify` compares a password with.
+
+    Args:
+        password: not empty.
+        encryption: one of :data:`HASHES`.
+
+    Raises:
+        ConfigError: it needs a library that is not installed.
+    """
+    if encryption == "argon2":
+        return str(_library("argon2").PasswordHasher().hash(password))
+    if encryption == "bcrypt":
+        bcrypt = _library("bcrypt")
+        return str(bcrypt.hashpw(password.encode()[:72], bcrypt.gensalt()).decode())
+    salt = secrets.token_bytes(16)
+    # OWASP's parameters for scrypt, in 64 MiB.
+    made = hashlib.scrypt(
+        password.encode(), salt=salt, n=2**16, r=8, p=1, maxmem=2**28, dklen=32
+    )
+    return f"$scrypt$ln=16,r=8,p=1${_base64(salt)}${_base64(made)}"
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode().rstrip("=")
 
 
 def read_credentials(text: str) -> dict[str, Credential]:
@@ -108,9 +140,7 @@ def _argon2(stored: str, password: str) -> bool:
 
 def _scrypt(stored: str, password: str) -> bool:
     """Check ``$scrypt$ln=14,r=8,p=1$salt$hash`` (the PHC string format)."""
-    match = re.fullmatch(
-        r"\$scrypt\$ln=(\d+),r=(\d+),p=(\d+)\$([^$]+)\$([^$]+)", stored
-    )
+    match = _SCRYPT.fullmatch(stored)
     if match is None or int(match[1]) > 20:
         return False
     expected = _unbase64(match[5])

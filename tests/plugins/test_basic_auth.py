@@ -132,3 +132,18 @@ async def test_the_memory_of_checked_passwords_is_bounded(guarded, monkeypatch):
     for name, password in [("ann", "pw:1"), ("bob", "secret"), ("ann", "pw:1")]:
         value = basic(name, password)
         assert (await site.ask("GET", "/page.html", Authorization=value)).status == 200
+
+
+async def test_head_needs_credentials_like_get(guarded):
+    site = guarded()
+    assert (await site.ask("HEAD", "/page.html")).status == 401
+    value = basic("ann", "pw:1")
+    assert (await site.ask("HEAD", "/page.html", Authorization=value)).status == 200
+
+
+async def test_a_password_may_have_colons_in_it(guarded):
+    site = guarded()
+    for password, status in [("pw:1", 200), ("pw", 401), ("1", 401), ("pw:1:", 401)]:
+        value = basic("ann", password)
+        answer = await site.ask("GET", "/page.html", Authorization=value)
+        assert answer.status == status
