@@ -18,6 +18,7 @@ import logging
 import secrets
 from typing import Any
 
+from beamfast.commit.audience import Audience
 from beamfast.commit.batch import now
 from beamfast.commit.following import Followers, Greeting
 from beamfast.commit.keeper import Keeper, Waiting
@@ -115,6 +116,8 @@ class Committer:
         self._closing = True
         await self._watcher.close()
         await self._followers.close()
+        if self.audience is not None:
+            self.audience.close()
         await self.flush()
         await self._rewriter.close()
         await self._journal.close()
@@ -314,6 +317,24 @@ class Committer:
     def unsubscribe(self, subscriber: Any, location: Location) -> None:
         """Stop sending; harmless when it was not subscribed."""
         self._followers.unfollow(subscriber, location)
+
+    def forget(self, subscriber: Any) -> None:
+        """A connection is gone; it has left its topics by itself."""
+        if (audience := self._followers.audience) is not None:
+            audience.forget(subscriber)
+
+    def count_audience(self) -> Audience:
+        """Count who follows which document, from the first call on."""
+        if self._followers.audience is None:
+            self._followers.audience = Audience(
+                self._hub, self._loop, self._replica.topic
+            )
+        return self._followers.audience
+
+    @property
+    def audience(self) -> Audience | None:
+        """Who follows which document; None when nobody has asked."""
+        return self._followers.audience
 
     def subscribers(self, location: Location) -> int:
         """Return how many connections of this process follow the document."""

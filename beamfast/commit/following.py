@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from beamfast.commit.audience import Audience
 from beamfast.commit.keeper import Keeper
 from beamfast.commit.provenance import ChangedByHand
 from beamfast.commit.publication import ItemForm, Publication, WireForms
@@ -84,6 +85,8 @@ class Followers:
         self._is_ready = is_ready
         self._work = work
         self._forms = WireForms()
+        #: Counts who follows, if somebody wants to know.
+        self.audience: Audience | None = None
         self._joining: dict[tuple[Any, str], list[asyncio.Task[None]]] = {}
 
     def follow(
@@ -139,6 +142,8 @@ class Followers:
         topic = self._replica.topic(location)
         self._stop_joining((subscriber, topic))
         self._hub.unsubscribe(subscriber, topic)
+        if self.audience is not None:
+            self.audience.leave(topic, subscriber)
 
     def _stop_joining(self, place: tuple[Any, str]) -> None:
         for task in self._joining.pop(place, ()):
@@ -196,6 +201,8 @@ class Followers:
     def _subscribe(self, wish: _Wish) -> None:
         topic = self._replica.topic(wish.keeper.location)
         self._hub.subscribe(wish.subscriber, topic, wish.wire_form, wish.filters)
+        if self.audience is not None:
+            self.audience.join(topic, wish.subscriber)
 
     async def _replay(self, wish: _Wish, after: Version | None) -> bool:
         """Send what came after ``after`` and join; False when that cannot be."""

@@ -85,7 +85,7 @@ class EventSource(Outbound):
     @staticmethod
     def frame_item(text: str, version: str, event: str | None) -> bytes:
         """Return a StreamItem as one event whose id is the document's version."""
-        return encode(text, event=event, id=version)
+        return encode(text, event=event, id=version or None)
 
     @staticmethod
     def frame_message(message: str | bytes) -> bytes:

@@ -11,6 +11,7 @@ to and from, where the content goes, and who asked.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -146,6 +147,38 @@ def render_version(url: str, version: Version, itemtype: str = SCHEMA_TYPE) -> s
         + _property("version", str(version))
         + "</div>"
     )
+
+
+def render_presence(
+    url: str,
+    count: int,
+    joined: Sequence[tuple[str, str | None, int]],
+    left: Sequence[tuple[str, str | None, int]],
+    itemtype: str = SCHEMA_TYPE,
+) -> str:
+    """
+    Return the item that says who follows a document.
+
+    Args:
+        url: path of the document.
+        count: how many do.
+        joined: who has come: id, user, and since when.
+        left: who has gone.
+        itemtype: as for :func:`render`.
+    """
+    return (
+        f'<div itemscope itemtype="{itemtype}">'
+        + _property("method", "PRESENCE")
+        + _property("url", url)
+        + _property("count", str(count))
+        + _property("joined", json.dumps([_member(one) for one in joined]))
+        + _property("left", json.dumps([_member(one) for one in left]))
+        + "</div>"
+    )
+
+
+def _member(member: tuple[str, str | None, int]) -> dict[str, object]:
+    return dict(zip(("id", "user", "since"), member, strict=True))
 
 
 def _details(entry: Entry, previous: Version, version: Version) -> str:

@@ -61,9 +61,11 @@ class EventSourcePlugin(Plugin[Options]):
         # One object for all streams, so that each costs a reference.
         self._ending = self._forget
         self._streams = Streams(_ACCEPT, _end)
+        self._context: Context
 
     def start(self, context: Context) -> None:
         """Have rules that change counted for open streams too."""
+        self._context = context
         self._streams.start(context.rights)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
@@ -81,10 +83,12 @@ class EventSourcePlugin(Plugin[Options]):
         after = request.headers.get("last-event-id") or query_parameter(
             request.query, "since"
         )
+        wants_presence = query_parameter(request.query, "presence") is not None
         stream = EventStream(
             partial(
                 self._begin,
-                *(context, location, after, request.roles, request.expires),
+                *(context, location, after, wants_presence),
+                *(request.roles, request.expires),
             ),
             retry=self.options.retry,
             ping_interval=self.options.ping_interval,
@@ -96,6 +100,7 @@ class EventSourcePlugin(Plugin[Options]):
         context: Context,
         location: Location,
         after: str | None,
+        wants_presence: bool,
         roles: frozenset[str],
         expires: float | None,
         source: Any,
@@ -110,10 +115,13 @@ class EventSourcePlugin(Plugin[Options]):
             after=after,
             greet=lambda version: source.send_id(str(version)),
         )
+        if wants_presence and (audience := context.committer.audience) is not None:
+            audience.attend(source, location, self._form)
         logger.info("[eventsource] subscribe %s", location.key)
 
     def _forget(self, source: Any) -> None:
         self._streams.discard(source)
+        self._context.committer.forget(source)
         logger.info("[eventsource] clean-up %s", source.path)
 
 

@@ -151,12 +151,17 @@ class WebSocketPlugin(Plugin[Options]):
             form = self._versioned
         else:
             form = self._bare if after is None else self._resuming
+        # Clients of the original would apply these items to the page.
+        wants_presence = (
+            subprotocol is not None
+            and query_parameter(request.query, "presence") is not None
+        )
         if options.url_form == "subscriber":
             form = replace(form, url=request.url)
         upgrade = Upgrade(
             partial(
                 self._begin,
-                *(context, location, form, after),
+                *(context, location, form, after, wants_presence),
                 *(request.roles, request.expires, request.remote_addr),
             ),
             subprotocol=subprotocol,
@@ -188,6 +193,7 @@ class WebSocketPlugin(Plugin[Options]):
         location: Location,
         form: ItemForm,
         after: str | None,
+        wants_presence: bool,
         roles: frozenset[str],
         expires: float | None,
         address: str,
@@ -211,12 +217,15 @@ class WebSocketPlugin(Plugin[Options]):
             after=after,
             greet=greet if form.is_versioned else None,
         )
+        if wants_presence and (audience := context.committer.audience) is not None:
+            audience.attend(websocket, location, form)
         if number:
             logger.info("[websocket] subscribe %d %s", number, location.key)
 
     def _forget(self, websocket: Any, code: int, reason: str) -> None:
         number = self._streams.discard(websocket)
         self._talks.pop(websocket, None)
+        self._context.committer.forget(websocket)
         address = self._addresses.pop(websocket, None)
         if address is not None:
             self._per_address[address] -= 1

@@ -53,21 +53,24 @@ class Hub:
         self._shared = shared
         self._log: SequenceLog | None = None
         self._on_ring: list[Callable[[], None]] = []
-        self._on_message: dict[str, Callable[[], None]] = {}
+        self._on_message: dict[str, Callable[[str | bytes], None]] = {}
         self.bus.listen(self._rung, self._received)
 
     def on_ring(self, callback: Callable[[], None]) -> None:
         """Have ``callback`` called when another process says that the log grew."""
         self._on_ring.append(callback)
 
+    def on_message(self, topic: str, callback: Callable[[str | bytes], None]) -> None:
+        """Have ``callback`` called with what other processes forward to a topic."""
+        self._on_message[topic] = callback
+
     def _rung(self) -> None:
         for callback in self._on_ring:
             callback()
 
     def _received(self, topic: str, message: str | bytes) -> None:
-        if (ring := self._on_message.get(topic)) is not None:
-            # Of an ordered topic the log has the messages.
-            ring()
+        if (callback := self._on_message.get(topic)) is not None:
+            callback(message)
         else:
             # To the registry, not through publish: it must not travel on.
             self.registry.publish(topic, message)
@@ -183,7 +186,8 @@ class Hub:
             self._log = SequenceLog(path)
         ring = partial(self.bus.forward, topic, "")
         sequence = Sequence(self._log, topic, keep=keep, deliver=deliver, ring=ring)
-        self._on_message[topic] = sequence.catch_up
+        # The log has the messages; what comes is only a ring.
+        self.on_message(topic, lambda _: sequence.catch_up())
         return sequence
 
     async def close(self) -> None:

@@ -7,6 +7,7 @@ the workers. The figures are printed.
 
 import asyncio
 import contextlib
+import json
 import os
 import re
 import signal
@@ -60,6 +61,35 @@ def read(server):
 
 def revision(headers):
     return int(headers["ETag"].strip('"').partition("-")[0])
+
+
+async def test_the_viewers_of_all_workers_are_one_audience(serve, configure):
+    config = configure({"WebSocket": {}, "Presence": {}, "FileHandler": {}})
+    server = serve("--workers", "3", root=config)
+
+    def count():
+        _, _, body = server.request("GET", PAGE, Range="presence")
+        found = json.loads(body)
+        assert len({member["id"] for member in found["members"]}) == found["count"]
+        return found["count"]
+
+    async def until(expected):
+        # Whoever answers, several times in a row.
+        async with asyncio.timeout(20):
+            while {await asyncio.to_thread(count) for _ in range(8)} != {expected}:
+                pass
+
+    address = f"ws://localhost:{server.port}{PAGE}"
+    async with contextlib.AsyncExitStack() as stack:
+        for _ in range(12):
+            client = websockets.asyncio.client.connect(address, proxy=None)
+            await stack.enter_async_context(client)
+        await until(12)
+        async with websockets.asyncio.client.connect(address, proxy=None):
+            await until(13)
+        # One that leaves empties nobody's roster.
+        await until(12)
+    await until(0)
 
 
 def edit_and_read(server, number):
