@@ -236,6 +236,7 @@ class Pipeline:
 
     def stop(self) -> None:
         """Stop every plugin; one that fails does not keep the others running."""
+        self.context.rights.close()
         self._stop(self.plugins)
 
     def _stop(self, plugins: Sequence[Plugin[Any]]) -> None:

@@ -136,6 +136,7 @@ class Streams:
     Args:
         fields: by which the plugin knows its requests.
         end: called with a stream and why it may not be read any more.
+        on_close: what each stream calls when it is gone.
         paths: of the documents that a stream follows.
     """
 
@@ -143,12 +144,18 @@ class Streams:
         self,
         fields: Iterable[tuple[str, str]],
         end: Callable[[Any, CloseCode], None],
+        on_close: Callable[..., None] | None = None,
         paths: Callable[[Any], Iterable[str]] | None = None,
     ) -> None:
         self._fields = tuple(fields)
         self._end = end
+        self._on_close = on_close
         self._paths = paths or _own_path
         self._rights = Rights()
+        self._former: Streams | None = None
+        self._heir: Streams | None = None
+        #: Somebody else serves them now.
+        self.is_handed_over: bool = False
         #: Each with its number in the log.
         self._numbers: dict[Any, int] = {}
         # Few have these.
@@ -179,6 +186,7 @@ class Streams:
             expires: when what names the user ends; None for never.
             number: in the log.
         """
+        stream.on_close = self._on_close
         self._numbers[stream] = number
         if roles:
             self._roles[stream] = roles
@@ -190,6 +198,33 @@ class Streams:
         self._roles.pop(stream, None)
         self._expiries.pop(stream, None)
         return self._numbers.pop(stream, 0)
+
+    def succeed(self, former: Streams) -> None:
+        """Take over the streams of a plugin that is replaced, once that stops."""
+        former._heir, self._former = self, former
+
+    def stop(self) -> None:
+        """Leave the streams to whoever comes after, or let them end."""
+        if self._former is not None:
+            # Never put in its place.
+            self._former._heir = None
+        if self._heir is not None:
+            self._heir._take(self)
+            return
+        for stream in list(self._numbers):
+            stream.on_drain()
+
+    def _take(self, former: Streams) -> None:
+        self._former = None
+        former.is_handed_over = True
+        for stream in former._numbers:
+            stream.on_close = self._on_close
+        self._numbers |= former._numbers
+        self._roles |= former._roles
+        self._expiries |= former._expiries
+        former._numbers.clear()
+        # Another configuration may have other rules.
+        self._rights.changed()
 
     def refusal(self, stream: Any, path: str) -> Refusal | Awaitable[Refusal]:
         """Return why a stream may not follow the document at ``path``, or None."""

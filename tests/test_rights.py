@@ -82,7 +82,7 @@ async def test_streams_that_lost_their_rights_are_ended_and_the_others_stay():
 async def test_a_stream_is_ended_once_whatever_it_follows():
     ended = []
     rights = Rights(lambda probe: Response(403))
-    streams = Streams((), lambda *end: ended.append(end), lambda _: ["/a", "/b"])
+    streams = Streams((), lambda *end: ended.append(end), paths=lambda _: ["/a", "/b"])
     streams.start(rights)
     streams.add(Stream(), frozenset(), None)
     rights.changed()
@@ -179,3 +179,44 @@ async def test_nobody_is_asked_after_the_end():
 
 def test_without_a_pipeline_everybody_may_read():
     assert Rights().refusal(make_probe("/a", None, ())) is None
+
+
+class Draining(Stream):
+    def __init__(self):
+        super().__init__()
+        self.is_drained = False
+
+    def on_drain(self):
+        self.is_drained = True
+
+
+async def test_streams_of_a_plugin_that_is_replaced_are_asked_by_the_new_rules():
+    ended = []
+    old_rights, new_rights = Rights(), Rights(lambda _: Response(403))
+    old = Streams((), print, on_close=len)
+    old.start(old_rights)
+    stream = Draining()
+    old.add(stream, frozenset({"editor"}), 5.0, 3)
+    new = Streams((), lambda *end: ended.append(end), on_close=repr)
+    new.succeed(old)
+    new.start(new_rights)
+    # Until the old one stops, it decides.
+    assert (len(old), len(new), stream.on_close) == (1, 0, len)
+    old.stop()
+    assert (len(old), len(new), stream.on_close) == (0, 1, repr)
+    assert old.is_handed_over
+    await asyncio.sleep(0)
+    assert ended == [(stream, REMOVED)]
+    assert new.discard(stream) == 3
+
+
+async def test_a_successor_that_is_abandoned_leaves_the_streams_where_they_are():
+    old, new = Streams((), print), Streams((), print)
+    stream = Draining()
+    old.add(stream, frozenset(), None)
+    new.succeed(old)
+    new.stop()
+    assert not stream.is_drained
+    old.stop()
+    assert stream.is_drained
+    assert not old.is_handed_over

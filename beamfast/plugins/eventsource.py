@@ -58,10 +58,16 @@ class EventSourcePlugin(Plugin[Options]):
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
         self._form = ItemForm(LEGACY_TYPE if legacy else SCHEMA_TYPE)
-        # One object for all streams, so that each costs a reference.
-        self._ending = self._forget
-        self._streams = Streams(_ACCEPT, _end)
+        self._streams = Streams(_ACCEPT, _end, self._forget)
         self._context: Context
+
+    def reload(self, previous: EventSourcePlugin) -> None:
+        """Have the streams of ``previous`` once it stops."""
+        self._streams.succeed(previous._streams)
+
+    def stop(self) -> None:
+        """Leave the streams to whoever comes after, or let them end."""
+        self._streams.stop()
 
     def start(self, context: Context) -> None:
         """Have rules that change counted for open streams too."""
@@ -107,7 +113,6 @@ class EventSourcePlugin(Plugin[Options]):
     ) -> None:
         logger.info("[eventsource] connect %s", location.key)
         self._streams.add(source, roles, expires)
-        source.on_close = self._ending
         context.committer.subscribe(
             source,
             location,

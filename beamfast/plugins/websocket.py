@@ -112,14 +112,27 @@ class WebSocketPlugin(Plugin[Options]):
         self._bare = ItemForm(itemtype, takes_resets=whole, reset_selector="html")
         self._resuming = ItemForm(itemtype, takes_resets=True, reset_selector="html")
         self._numbers = itertools.count(1)
-        # One object each for all sockets, so that a socket costs a reference.
-        self._receiver, self._ending = self._receive, self._forget
-        self._streams = Streams(_UPGRADE, _end, self._paths)
+        # One object for all sockets, so that each costs a reference.
+        self._receiver = self._receive
+        self._streams = Streams(_UPGRADE, _end, self._forget, self._paths)
         # Few have these.
         self._talks: dict[Any, _Talk] = {}
         self._addresses: dict[Any, str] = {}
         self._per_address: Counter[str] = Counter()
         self._context: Context
+        self._heir: WebSocketPlugin | None = None
+
+    def reload(self, previous: WebSocketPlugin) -> None:
+        """Share the sockets of ``previous``, and have them once it stops."""
+        self._talks = previous._talks
+        self._addresses = previous._addresses
+        self._per_address = previous._per_address
+        self._streams.succeed(previous._streams)
+        previous._heir = self
+
+    def stop(self) -> None:
+        """Leave the sockets to whoever comes after, or let them end."""
+        self._streams.stop()
 
     def start(self, context: Context) -> None:
         """Have rules that change counted for open sockets too."""
@@ -208,7 +221,6 @@ class WebSocketPlugin(Plugin[Options]):
             self._addresses[websocket] = address
             self._per_address[address] += 1
         websocket.on_message = MethodType(self._receiver, websocket)
-        websocket.on_close = self._ending
         greet = partial(_greet, websocket, form, location.key)
         context.committer.subscribe(
             websocket,
@@ -241,6 +253,10 @@ class WebSocketPlugin(Plugin[Options]):
 
     async def _receive(self, websocket: Any, message: str | bytes) -> None:
         """Do what a client asks for; messages of one client come one by one."""
+        if self._streams.is_handed_over and self._heir is not None:
+            # What a socket calls with its messages is fixed when it opens.
+            await self._heir._receive(websocket, message)
+            return
         try:
             talk = self._talk(websocket)
             if not talk.takes(self.options.max_messages_per_second):

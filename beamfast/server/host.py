@@ -94,7 +94,6 @@ class Host:
 
     async def stop(self) -> None:
         """Finish the edits that wait, then stop the plugins."""
-        self.pipeline.context.rights.close()
         if self._owns_site:
             await self.site.stop()
         self.pipeline.stop()
