@@ -14,7 +14,9 @@ import contextlib
 import json
 import multiprocessing
 import os
+import re
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -35,9 +37,6 @@ from beamfast.journal.database import Durability
 from beamfast.journal.file import FileJournal
 from beamfast.journal.journal import Reset
 from beamfast.pubsub.hub import Hub
-from beamfast.server.binding import bind_tcp
-from beamfast.server.config import HostConfig, ServerConfig
-from beamfast.server.server import Server
 from benches.report import machine
 
 WRITERS = 16
@@ -167,25 +166,34 @@ class Clients:
             writer.close()
 
 
+CONFIG = """<!DOCTYPE html><title>bench</title>
+<div itemscope itemtype="https://rustybeam.net/schema/HostConfig">
+<i itemprop=hostname>*</i><i itemprop=hostRoot>{root}</i>
+<i itemprop=durability>{durability}</i>
+<i itemprop=plugin itemscope itemtype="https://rustybeam.net/schema/EventSourcePlugin">
+</i><i itemprop=plugin itemscope
+itemtype="https://rustybeam.net/schema/SelectorHandlerPlugin"></i></div>"""
+
+
 @contextlib.contextmanager
-def served(root: Path, durability: Durability):
+def served(root: Path, durability: Durability) -> Iterator[int]:
     """Serve a folder in a process of its own; yields the port."""
-    config = ServerConfig((HostConfig(root, durability=durability),), port=0)
-    listener = bind_tcp("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    process = multiprocessing.get_context("fork").Process(
-        target=_serve, args=(config, listener)
+    config = root.with_name(f"{root.name}.html")
+    config.write_text(CONFIG.format(root=root, durability=durability))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "beamfast", config, "--port", "0", "--workers", "0"],
+        stdout=subprocess.PIPE,
+        text=True,
     )
-    process.start()
+    assert process.stdout is not None
     try:
-        yield port
+        for line in process.stdout:
+            if match := re.search(r"Ready at .*:(\d+)/", line):
+                yield int(match[1])
+                break
     finally:
         process.terminate()
-        process.join()
-
-
-def _serve(config: ServerConfig, listener) -> None:
-    Server(config, listener=listener).run()
+        process.communicate()
 
 
 async def bench_edits(root: Path, seconds: float) -> None:
