@@ -268,6 +268,8 @@ class Upgrade:
         max_fragments: frames of a message; above it the socket closes with 1008.
         ping_interval: seconds between server pings, 0 for none.
         ping_timeout: seconds to wait for a pong before closing with 1011.
+        legacy_drafts: speak the drafts before RFC 6455 too; whoever sets it has
+            checked the origin.
     """
 
     on_open: Callable[[Any], object]
@@ -276,6 +278,7 @@ class Upgrade:
     max_fragments: int = 4096
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
+    legacy_drafts: bool = False
 
 
 class FileBody(abc.ABC):

@@ -252,9 +252,9 @@ class Link(Outbound):
             elif isinstance(event, Closed) and self._conversation is not None:
                 # What was received before can still be read.
                 self._conversation.wake()
-            elif isinstance(event, str | bytes) and self._conversation is not None:
+            elif isinstance(event, str | bytes) and self._driver.deliver is not None:
                 # Parsed while the connection was being opened.
-                self._conversation.put(event)
+                self._driver.deliver(event)
         if self._driver.close_expected() and not (self._has_ended or self.is_closing):
             self._has_ended = True
             self._hang_up(was_failed)

@@ -89,6 +89,13 @@ class Receiver(Link):
             self._hold_failure()
         return conversation
 
+    def read_early(self) -> None:
+        """Pass on what was parsed before there was a socket."""
+        try:
+            self._flush()
+        except Exception as error:
+            self._fail("a callback of the WebSocket of %s failed", error)
+
     def _converse(self) -> Conversation:
         conversation = self._conversation
         if conversation is None:

@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import Any, Final
 
+from beamfast.connection.dialogue import Dialogue
 from beamfast.connection.eventsource import EventSource
 from beamfast.connection.exchange import Exchange
+from beamfast.connection.legacy import open_legacy
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError
 from beamfast.http import Headers, Request, Response
-from beamfast.protocol.handshake import server_handshake
+from beamfast.protocol.handshake import is_legacy, server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
 
 _WITHOUT_LENGTH: Final = frozenset({101, 204, 304})
@@ -119,17 +121,21 @@ async def pieces(
 
 def become_websocket(
     transport: Any, service: Service, exchange: Exchange, response: Response
-) -> WebSocket | Response:
+) -> WebSocket | Dialogue | Response:
     """
     Answer 101 and put a WebSocket on the transport.
 
     Returns:
-        the WebSocket; or, when the request asks for what cannot be spoken, the
-        response that says so, and nothing was written.
+        the WebSocket, or what will be one of an old draft; or, when the request
+        asks for what cannot be spoken, the response that says so, and nothing was
+        written.
     """
     upgrade = response.upgrade
     assert upgrade is not None
     request = exchange.request
+    if upgrade.legacy_drafts and is_legacy(request.headers):
+        exchange.answer()
+        return open_legacy(transport, service, request, response, start)
     try:
         handshake = server_handshake(request, subprotocol=upgrade.subprotocol)
     except HandshakeError as error:

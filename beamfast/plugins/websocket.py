@@ -36,9 +36,12 @@ from beamfast.errors import CloseCode, DocumentError, HandshakeError, RequestErr
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import (
+    LEGACY_VERSIONS,
+    VERSION,
     check_origin,
     check_upgrade,
     choose_subprotocol,
+    is_hixie,
     offered_subprotocols,
 )
 from beamfast.protocol.subscribing import EVERYTHING, Refused, Wish, read_wish
@@ -69,6 +72,8 @@ class Options:
         strict_handshake: refuse a wrong version or key with 426 or 400 instead
             of leaving the request to the next plugin.
         allowed_origins: foreign origins that may connect, beside the host's own.
+        legacy_drafts: speak the drafts of browsers before 2012 too: hixie-75,
+            hixie-76, versions 7 and 8. They have weaknesses that were their end.
         ping_interval: seconds between server pings, 0 for none.
         ping_timeout: seconds to wait for the pong.
         message_size_limit: bytes of an inbound message; above it close 1009.
@@ -84,6 +89,7 @@ class Options:
     stream_item: Literal["auto", "schema", "legacy"] = "auto"
     strict_handshake: bool = False
     allowed_origins: tuple[str, ...] = ()
+    legacy_drafts: bool = False
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
     message_size_limit: int = 2**20
@@ -145,8 +151,10 @@ class WebSocketPlugin(Plugin[Options]):
             return None
         if request.probe:
             return MayRead()
+        versions = LEGACY_VERSIONS if self.options.legacy_drafts else (VERSION,)
         try:
-            check_upgrade(request)
+            if not (self.options.legacy_drafts and is_hixie(request.headers)):
+                check_upgrade(request, versions=versions)
         except HandshakeError:
             if self.options.strict_handshake:
                 raise
@@ -178,6 +186,7 @@ class WebSocketPlugin(Plugin[Options]):
                 *(request.roles, request.expires, request.remote_addr),
             ),
             subprotocol=subprotocol,
+            legacy_drafts=options.legacy_drafts,
             max_size=options.message_size_limit,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_timeout,

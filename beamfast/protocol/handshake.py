@@ -22,8 +22,14 @@ from beamfast.protocol.target import is_authority
 #: Version of RFC 6455 in ``Sec-WebSocket-Version``.
 VERSION: Final = "13"
 
+#: Versions with ``legacy_drafts``; they differ in the handshake only.
+LEGACY_VERSIONS: Final = (VERSION, "8", "7")
+
 #: Names that a server takes, in its order of preference, or what chooses.
 Subprotocols = Sequence[str] | Callable[[list[str]], str | None]
+
+#: What versions 7 and 8 called ``Origin``.
+OLD_ORIGIN: Final = "sec-websocket-origin"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
@@ -61,7 +67,7 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
     headers = request.headers
     if not request.is_websocket:
         raise HandshakeError(400, "Not a WebSocket request")
-    if "sec-websocket-version" not in headers and "sec-websocket-key" not in headers:
+    if is_hixie(headers):
         # The marks of the drafts before version 4 (hixie-75 and hixie-76).
         raise HandshakeError(400, "Unsupported WebSocket draft")
     if headers.get_all("sec-websocket-version") not in [[one] for one in versions]:
@@ -84,6 +90,17 @@ def _is_key(key: str) -> bool:
         return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
     except ValueError:
         return False
+
+
+def is_hixie(headers: Headers) -> bool:
+    """Tell whether a WebSocket request is of a draft before version 4."""
+    return not ("sec-websocket-version" in headers or "sec-websocket-key" in headers)
+
+
+def is_legacy(headers: Headers) -> bool:
+    """Tell whether a WebSocket request is of any draft that is still spoken."""
+    version = headers.get("sec-websocket-version")
+    return is_hixie(headers) or version in LEGACY_VERSIONS[1:]
 
 
 def origin_allowed(
@@ -272,5 +289,9 @@ def check_origin(request: Request, allowed: Collection[str] = ()) -> None:
     Raises:
         HandshakeError: 403.
     """
-    if not origin_allowed(request.headers, allowed, is_secure=request.is_secure):
-        raise HandshakeError(403, "Origin not allowed")
+    # Versions 7 and 8 have a field of their own.
+    for field in ("origin", OLD_ORIGIN):
+        if not origin_allowed(
+            request.headers, allowed, is_secure=request.is_secure, field=field
+        ):
+            raise HandshakeError(403, "Origin not allowed")

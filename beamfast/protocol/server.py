@@ -23,11 +23,14 @@ from beamfast.protocol.extensions import (
     parse_extensions,
 )
 from beamfast.protocol.handshake import (
+    LEGACY_VERSIONS,
+    OLD_ORIGIN,
     VERSION,
     Subprotocols,
     check_upgrade,
     choose_subprotocol,
     further_fields,
+    is_hixie,
     offered_subprotocols,
     origin_allowed,
     upgrade_fields,
@@ -39,9 +42,6 @@ from beamfast.protocol.rfc6455 import DriverOptions, Rfc6455Driver
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-#: Versions with ``legacy_drafts``; they differ in the handshake only.
-_LEGACY_VERSIONS: Final = (VERSION, "8", "7")
-_OLD_ORIGIN: Final = "sec-websocket-origin"
 _PHRASE_75: Final = "Web Socket Protocol Handshake"
 _PHRASE_76: Final = "WebSocket Protocol Handshake"
 #: Bytes that a client may send before it is answered.
@@ -173,7 +173,7 @@ class ServerDriver(OpeningDriver):
         if request is None or self._challenge or self.state is not State.CONNECTING:
             return False
         try:
-            if self._legacy_drafts and _is_hixie(request.headers):
+            if self._legacy_drafts and is_hixie(request.headers):
                 self._accept_hixie(request, fields)
             else:
                 self._accept_hybi(request, fields)
@@ -228,10 +228,10 @@ class ServerDriver(OpeningDriver):
     # The answer.
 
     def _accept_hybi(self, request: Request, fields: Headers) -> None:
-        versions = _LEGACY_VERSIONS if self._legacy_drafts else (VERSION,)
+        versions = LEGACY_VERSIONS if self._legacy_drafts else (VERSION,)
         key = check_upgrade(request, versions=versions)
         version = request.headers["sec-websocket-version"]
-        self._check_origin(request, "origin" if version == VERSION else _OLD_ORIGIN)
+        self._check_origin(request, "origin" if version == VERSION else OLD_ORIGIN)
         subprotocol = self._choose_subprotocol(request, "sec-websocket-protocol")
         answers, active = negotiate(parse_extensions(request.headers), self._extensions)
         fields = upgrade_fields(
@@ -319,10 +319,6 @@ class ServerDriver(OpeningDriver):
         connection = [*fields.get_all("connection"), "close"]
         fields.set("Connection", ", ".join(connection))
         self._put(response_head(status, fields) + content)
-
-
-def _is_hixie(headers: Headers) -> bool:
-    return not ("sec-websocket-version" in headers or "sec-websocket-key" in headers)
 
 
 def _drop(data: bytes) -> None:

@@ -55,6 +55,26 @@ async def test_a_strict_handshake_refuses(make_site):
     assert (await shake(site, Sec_WebSocket_Key="short")).status == 400
 
 
+OLD_DRAFTS = {
+    "hixie": {"Sec_WebSocket_Key": None, "Sec_WebSocket_Version": None},
+    "7": {"Sec_WebSocket_Version": "7"},
+    "8": {"Sec_WebSocket_Version": "8"},
+}
+
+
+@pytest.mark.parametrize("draft", OLD_DRAFTS)
+async def test_old_drafts_are_spoken_only_if_asked_for(site, make_site, draft):
+    fields = {**HANDSHAKE, **OLD_DRAFTS[draft]}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    assert (await site.ask("GET", "/page.html", **fields)).status == 200
+    old = make_site(PluginConfig("websocket", {"legacy_drafts": True}))
+    answer = await old.ask("GET", "/page.html", **fields)
+    assert (answer.status, answer.upgrade.legacy_drafts) == (101, True)
+    for name in ("Origin", "Sec_WebSocket_Origin"):
+        foreign = {**fields, name: "http://evil.example"}
+        assert (await old.ask("GET", "/page.html", **foreign)).status == 403
+
+
 async def test_a_foreign_origin_is_refused(site):
     answer = await shake(site, Origin="http://evil.example")
     assert answer.status == 403

@@ -1,11 +1,15 @@
 import pytest
 
 from beamfast.errors import HandshakeError
-from beamfast.http import Headers, Request
+from beamfast.http import Headers, Request, Upgrade
 from beamfast.protocol.handshake import (
     accept_key,
+    accept_upgrade,
+    check_origin,
     check_upgrade,
     choose_subprotocol,
+    is_hixie,
+    is_legacy,
     offered_subprotocols,
     origin_allowed,
     server_handshake,
@@ -172,6 +176,38 @@ def test_listed_origins_are_allowed():
     assert allowed("null", listed=listed)
     assert not allowed("http://app.example", listed=listed)
     assert allowed("http://evil.example", listed=("*",))
+
+
+@pytest.mark.parametrize("field", ["Origin", "Sec-WebSocket-Origin"])
+def test_pages_of_other_origins_are_refused_in_every_version(field):
+    check_origin(request((field, "http://example.org")))
+    check_origin(request((field, "http://app.example")), ["http://app.example"])
+    with pytest.raises(HandshakeError) as caught:
+        check_origin(request((field, "http://evil.example")))
+    assert caught.value.status == 403
+
+
+def test_a_handshake_is_accepted_as_a_whole():
+    upgrade = Upgrade(print)
+    response = accept_upgrade(request(), upgrade, headers=[("X-Test", "1")])
+    assert (response.status, response.upgrade) == (101, upgrade)
+    assert response.headers["x-test"] == "1"
+    with pytest.raises(HandshakeError):
+        accept_upgrade(request(("Origin", "http://evil.example")), upgrade)
+
+
+# Old drafts
+
+
+def test_old_drafts_are_told_by_their_fields():
+    neither = ("Sec-WebSocket-Key", "Sec-WebSocket-Version")
+    hixie = request(without=neither).headers
+    assert is_hixie(hixie)
+    assert is_legacy(hixie)
+    for version, legacy in [("7", True), ("8", True), ("13", False), ("6", False)]:
+        headers = request(Sec_WebSocket_Version=version).headers
+        assert not is_hixie(headers)
+        assert is_legacy(headers) is legacy
 
 
 # Subprotocols
