@@ -33,11 +33,12 @@ new Promise(done => {
 
 
 @pytest.mark.parametrize("mode", ["--handler", "--connection"])
-def test_a_websocket_talks_with_a_handler(browser, mode):
+def test_a_websocket_talks_with_a_handler(browser, server, mode):
     command = [sys.executable, str(ECHO), mode]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
-        tab = browser.open("about:blank")
+        # Pages from nowhere may not talk to this machine.
+        tab = browser.open(f"{server.url}/document.html")
         result = tab.evaluate(TALK.replace("URL", json.dumps(url)))
         process.terminate()
     assert result == [[True] * 5, 4000, True]
