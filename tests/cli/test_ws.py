@@ -70,7 +70,7 @@ def test_lines_go_out_and_answers_are_printed(echo_url):
 
 def test_after_the_last_line_answers_are_waited_for(echo_url):
     url, _ = echo_url
-    done = ws("--wait", "0.3", url, stdin="one\ntwo\n")
+    done = ws("--wait", "2", url, stdin="one\ntwo\n")
     assert done.stdout.splitlines() == ["one", "two"]
 
 

@@ -82,4 +82,4 @@ async def test_nothing_grows_over_many_connections(serve, kind):
         after_descriptors, after_blocks = await measure(site)
     assert after_descriptors == descriptors
     # What stays of a connection is dozens of blocks; some come and go by themselves.
-    assert after_blocks - blocks < 2 * CYCLES
+    assert after_blocks - blocks < 5 * CYCLES
