@@ -172,6 +172,17 @@ class Link(Outbound):
                 self._flush()
             self.uncork()
 
+    def pause_writing(self) -> None:
+        """The peer does not read: pings are answered when it does again."""
+        super().pause_writing()
+        self._driver.output_blocked = True
+
+    def resume_writing(self) -> None:
+        """The peer reads; only its latest ping still needs an answer."""
+        self._driver.output_blocked = False
+        super().resume_writing()
+        self._flush()
+
     def eof_received(self) -> bool:
         """The peer will send nothing more: close our side too."""
         return False

@@ -131,6 +131,8 @@ class Driver(Outbox, ABC):
         holds_failures: set by whoever answers messages later: what the peer does
             wrong is kept until :meth:`let_fail`, so that the messages before it
             can still be answered.
+        output_blocked: set by whoever writes, while the peer does not read: only
+            the latest ping is answered when it is reset.
     """
 
     __slots__ = (
@@ -140,6 +142,7 @@ class Driver(Outbox, ABC):
         "close_code",
         "close_reason",
         "holds_failures",
+        "output_blocked",
         "state",
         "subprotocol",
         "version",
@@ -154,6 +157,7 @@ class Driver(Outbox, ABC):
         self.close_reason: str = ""
         self._alone = True
         self.holds_failures: bool = False
+        self.output_blocked: bool = False
         self._held: tuple[int, str] | None = None
         self._deliver: Deliver | None = None
 

@@ -59,10 +59,6 @@ class Rfc6455Driver(Driver):
         subprotocol: as negotiated.
         extensions: active ones, in the order of the response (RFC 6455, 9.1).
         auto_pong: answer pings.
-
-    Attributes:
-        output_blocked: set by whoever writes, while the peer does not read:
-            only the latest ping is answered when it is reset.
     """
 
     __slots__ = (
@@ -75,7 +71,6 @@ class Rfc6455Driver(Driver):
         "_pings",
         "_pong",
         "_text_as_bytes",
-        "output_blocked",
     )
 
     def __init__(
@@ -93,7 +88,6 @@ class Rfc6455Driver(Driver):
         auto_pong: bool = True,
     ) -> None:
         super().__init__(version, subprotocol)
-        self.output_blocked: bool = False
         self._is_client = side is Side.CLIENT
         self._extensions = tuple(extensions)
         self._max_size = max_size

@@ -171,6 +171,18 @@ async def test_a_ping_is_answered_before_the_message_behind_it(peer):
     assert peer.frames() == [(PONG, b"beam"), (TEXT, "beam")]
 
 
+async def test_a_peer_that_does_not_read_gets_one_pong_for_its_latest_ping(peer):
+    websocket = await peer.open()
+    peer.transport.block()
+    websocket.send_nowait("waits")
+    await peer.send(*(masked(PING, b"%d" % number) for number in range(100)))
+    await peer.send(masked(PING, b"last"))
+    assert peer.frames() == [(TEXT, "waits")]
+    peer.transport.read()
+    await peer.client.send()
+    assert peer.frames() == [(PONG, b"last")]
+
+
 async def test_the_server_pings_and_a_pong_keeps_the_connection(peer):
     await peer.open()
     for _ in range(3):
