@@ -30,6 +30,7 @@ FURTHER: Final = (
 )
 #: Commands that share a file.
 EDITS: Final = ("delete", "get", "post", "put")
+RUNNING: Final = ("drain", "reload", "status")
 
 
 class DefaultCommand(click.Group):
@@ -37,7 +38,7 @@ class DefaultCommand(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names of all commands."""
-        return sorted(FURTHER + EDITS)
+        return sorted(FURTHER + EDITS + RUNNING)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command, loaded when it is asked for."""
@@ -45,10 +46,11 @@ class DefaultCommand(click.Group):
         if cmd_name in EDITS:
             command = importlib.import_module("beamfast.cli.edit").COMMANDS[cmd_name]
             return command
-        if cmd_name not in FURTHER:
+        if cmd_name not in FURTHER + RUNNING:
             return None
         name = cmd_name.replace("-", "_")
-        module = importlib.import_module(f"beamfast.cli.{name}")
+        file = "running" if name in RUNNING else name
+        module = importlib.import_module(f"beamfast.cli.{file}")
         # A function that does the work may have the name of the module.
         command = getattr(module, f"{name}_command", None) or getattr(module, name)
         return command

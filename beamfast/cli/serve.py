@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sys
@@ -64,12 +65,16 @@ if TYPE_CHECKING:
     default=None,
     help="Open a browser; by default for the demo on a terminal.",
 )
+@click.option(
+    "--daemon", is_flag=True, help="Leave the terminal when the server is ready."
+)
 @click.option("--test-config", is_flag=True, help="Check PATH, and start nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what happens.")
 def serve(
     path: Path | None,
     *,
     open_browser: bool | None,
+    daemon: bool,
     test_config: bool,
     **options: Any,
 ) -> None:
@@ -101,8 +106,10 @@ def serve(
         if open_browser is None:
             open_browser = is_demo and sys.stdout.isatty()
 
+        served = path
+
         def ready(url: str) -> None:
-            _announce(path, server.urls, is_demo=is_demo, verbose=options["verbose"])
+            _announce(served, server.urls, is_demo=is_demo, verbose=options["verbose"])
             if open_browser:
                 import webbrowser  # noqa: PLC0415 - seldom needed
 
@@ -111,12 +118,17 @@ def serve(
         overrides = _overrides(options)
         try:
             config = _config(path, overrides)
+            if daemon and config.daemon.working_directory is not None:
+                # Relative paths are relative to it.
+                path = path.absolute()
+                os.chdir(config.daemon.working_directory)
+                config = _config(path, overrides)
             server = _server(config, path, overrides, verbose=tells)
             try:
                 server.bind()
             except OSError as error:
                 _fail_to_bind(config, error)
-            code = server.run(ready)
+            code = _run_detached(server, tells) if daemon else server.run(ready)
         except ConfigError as error:
             fail(str(error), UNUSABLE)
     sys.exit(code)
@@ -158,6 +170,34 @@ def _server(
     from beamfast.server.server import Server  # noqa: PLC0415 - for the reason above
 
     return Server(config, reread=lambda: read_config(path, overrides))
+
+
+def _run_detached(server: Server | Supervisor, verbose: bool) -> int:
+    """Leave the terminal, and serve; returns in the process that serves."""
+    from beamfast.server import daemon  # noqa: PLC0415 - seldom needed
+
+    config = server.config.daemon
+    if server.config.file is None:
+        config = daemon.with_defaults(config)
+    detached = daemon.detach()
+    with daemon.pid_file_removed(config.pid_file), contextlib.closing(detached):
+        try:
+            daemon.settle(config)
+            click.echo(f"PID: {os.getpid()}")
+            # Before workers start: nothing of the terminal may be left to them.
+            daemon.redirect(config)
+            log_to_terminal(verbose=verbose)
+            if isinstance(server, Supervisor):
+                server.pid_file = config.pid_file
+            where = " ".join(server.urls)
+            told = f"beamfast {__version__} is ready at {where}"
+            code = server.run(lambda url: detached.ready(told))
+        except ConfigError as error:
+            detached.fail(f"beamfast: {error}")
+            raise
+        log = config.stderr or "nowhere, since daemonStderr is not set"
+        detached.fail(f"beamfast: the server ended with {code}; why went to {log}")
+        return code
 
 
 def _demo_folder(stack: ExitStack) -> Path:

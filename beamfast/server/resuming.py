@@ -10,6 +10,7 @@ from typing import Any
 
 from beamfast.server.binding import Bound, urls_of
 from beamfast.server.control import config_from_json, overrides_from_json
+from beamfast.server.daemon import pid_file_removed
 from beamfast.server.logs import log_to_terminal
 from beamfast.server.rundir import RootLocks, WorkerFolder
 from beamfast.server.slot import Slot
@@ -26,7 +27,9 @@ def resume(descriptor: int) -> int:
     with os.fdopen(descriptor, "rb") as file:
         state = json.load(file)
     log_to_terminal(verbose=state["verbose"])
-    return _supervisor(state).run()
+    supervisor = _supervisor(state)
+    with pid_file_removed(supervisor.pid_file):
+        return supervisor.run()
 
 
 def _supervisor(state: dict[str, Any]) -> Supervisor:
@@ -41,6 +44,8 @@ def _supervisor(state: dict[str, Any]) -> Supervisor:
     supervisor.urls = urls_of(supervisor.bound)
     supervisor.roots = RootLocks(state["roots"])
     supervisor.folder = WorkerFolder.from_state(*state["folder"])
+    pid_file = state["pid_file"]
+    supervisor.pid_file = None if pid_file is None else Path(pid_file)
     supervisor.slots = [Slot.from_state(one, now) for one in state["slots"]]
     supervisor.generation.from_state(state["old"], now)
     # It took over from an only worker, or there are several.

@@ -22,7 +22,9 @@ from beamfast.protocol.http11 import Limits
 from beamfast.pubsub.bus import Bus
 from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
+from beamfast.server import systemd
 from beamfast.server.binding import Bound, bind, urls_of
+from beamfast.server.commands import announced
 from beamfast.server.config import ServerConfig
 from beamfast.server.embedding import Embedding, Source
 from beamfast.server.farewell import Farewell
@@ -79,8 +81,10 @@ class Server(Embedding):
         self._ask_reload = reload or self.reload
         self._reread = reread or (lambda: self.config)
         self._restarts = False
+        self._tells_systemd = False
         self._draining = asyncio.Event()
         self._cut = asyncio.Event()
+        self._watchdog: asyncio.TimerHandle | None = None
         self._reloads: set[asyncio.Future[Sequence[str]]] = set()
         self.hosting: Hosting
         self.url: str = ""
@@ -118,8 +122,12 @@ class Server(Embedding):
         Raises:
             ConfigError: another server has one of the document roots.
         """
+        roots = [one.root for one in self.config.hosts]
+        path = self.config.file or next(iter(roots), Path())
+        self.bind()
         with (
-            hold_roots(one.root for one in self.config.hosts),
+            hold_roots(roots),
+            announced(path, roots, self.urls, workers=0),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
             runner.run(self.serve(on_ready, handle_signals=True))
@@ -149,6 +157,7 @@ class Server(Embedding):
             loop.add_signal_handler(signal.SIGHUP, self._reload_soon)
             loop.add_signal_handler(signal.SIGUSR2, _refuse_replacement)
             loop.add_signal_handler(signal.SIGQUIT, dump_tasks)
+            self._tells_systemd = True
         hub = self._hub = Hub(loop, bus=bus, shared=self._folder)
         try:
             await self._serve(hub, on_ready, url)
@@ -186,10 +195,13 @@ class Server(Embedding):
         hosting.start(service, self._ask_reload, apply)
         listeners = await self._listen(admission, hosting)
         try:
+            self._tell(systemd.READY, f"STATUS=serving {' '.join(self.urls)}")
+            self._feed_watchdog(loop)
             if on_ready is not None:
                 on_ready(url)
             await self._draining.wait()
             logger.info("stopping")
+            self._tell(systemd.STOPPING)
             # Probes are the first to learn of it.
             service.is_draining = True
             with contextlib.suppress(TimeoutError):
@@ -201,6 +213,8 @@ class Server(Embedding):
         finally:
             for listener in listeners:
                 listener.close()
+            if self._watchdog is not None:
+                self._watchdog.cancel()
             await service.cancel_handlers()
             await hosting.stop()
             run_state.close()
@@ -220,6 +234,18 @@ class Server(Embedding):
             for bound in self._bound
         ]
 
+    def _tell(self, *lines: str) -> None:
+        """Tell systemd, if no supervisor does."""
+        if self._tells_systemd:
+            systemd.notify(*lines)
+
+    def _feed_watchdog(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Show that the loop turns, for as long as it does."""
+        interval = systemd.watchdog_interval()
+        if self._tells_systemd and interval is not None:
+            self._tell(systemd.WATCHDOG)
+            self._watchdog = loop.call_later(interval, self._feed_watchdog, loop)
+
     async def reload(self) -> Sequence[str]:
         """
         Read the configuration again and serve what it says.
@@ -228,12 +254,16 @@ class Server(Embedding):
             the problems; if there are any, nothing has changed.
         """
         logger.info("Reloading configuration...")
+        if self._tells_systemd:
+            systemd.reloading()
         try:
             config = self.insert(await asyncio.to_thread(self._reread))
             self.hosting.replace(self.hosting.prepare(self.insert(config)))
         except ConfigError as error:
             logger.error("The configuration stays as it was: %s", error)
             return str(error).splitlines()
+        finally:
+            self._tell(systemd.READY)
         logger.info("Configuration reloaded successfully")
         return ()
 

@@ -7,6 +7,7 @@ The clock is an argument everywhere. Standard library only.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ import subprocess
 from collections.abc import Sequence
 from typing import Any, Final, Self
 
-from beamfast.server.control import READY, Assignment, Control
+from beamfast.server.control import READY, RELOADED, Assignment, Control
 
 #: A worker that lived so many seconds died of something new.
 STABLE: Final = 10.0
@@ -137,6 +138,16 @@ class Slot:
         """Send the worker one word, or a word and what belongs to it."""
         if self.control is not None:
             self.control.send(word)
+
+    def tell_reloaded(self, problems: list[str]) -> None:
+        """Send the worker what came of the reload that it asked for."""
+        self.tell(f"{RELOADED} {json.dumps(problems)}")
+
+    def __str__(self) -> str:
+        if self.process is None:
+            return f"{self.number}: none"
+        state = "ready" if self.is_ready else "starting"
+        return f"{self.number}: process {self.process.pid}, {state}"
 
     def kill(self) -> None:
         """End the worker, whatever it does."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import contextlib
 import faulthandler
-import json
 import logging
 import selectors
 import signal
@@ -23,6 +22,7 @@ from typing import Any, Final
 
 from beamfast.server import systemd
 from beamfast.server.binding import Bound, bind, urls_of
+from beamfast.server.commands import CommandSocket, announced, obey
 from beamfast.server.config import ServerConfig
 from beamfast.server.control import (
     CUT,
@@ -30,7 +30,6 @@ from beamfast.server.control import (
     PREPARED,
     REFUSED,
     RELOAD,
-    RELOADED,
     REPLACE,
     SHARED,
     Assignment,
@@ -39,7 +38,7 @@ from beamfast.server.control import (
 )
 from beamfast.server.generation import Generation
 from beamfast.server.reading import command, config_command
-from beamfast.server.reloading import Reloading, restart_needed
+from beamfast.server.reloading import Asker, Reloading, restart_needed
 from beamfast.server.rundir import RootLocks, WorkerFolder, run_directory
 from beamfast.server.signals import Signals
 from beamfast.server.slot import Slot
@@ -98,6 +97,7 @@ class Supervisor:
         self.folder: WorkerFolder | None = None
         self.shares: bool = len(self.slots) > 1
         self.kill_at: float | None = None
+        self.pid_file: Path | None = None
         self._starts = starts or command("worker")
         self._silence = silence
         self._selector: selectors.BaseSelector
@@ -149,6 +149,12 @@ class Supervisor:
                 signals = stack.enter_context(Signals())
                 self._selector = stack.enter_context(selectors.DefaultSelector())
                 self._selector.register(signals, selectors.EVENT_READ, signals)
+                roots = [one.root for one in self.config.hosts]
+                commands = stack.enter_context(
+                    announced(self.path, roots, self.urls, len(self.slots))
+                )
+                if commands is not None:
+                    self._selector.register(commands, selectors.EVENT_READ, commands)
                 # Whatever goes wrong here, no worker is left behind.
                 stack.callback(self._kill_all)
                 self._supervise()
@@ -158,10 +164,10 @@ class Supervisor:
 
     def _supervise(self) -> None:
         self._looked = time.monotonic()
-        for slot in self._all():
+        for slot in self.all_slots():
             self._watch(slot)
         self._look_after_all(self._looked)
-        while self.kill_at is None or any(slot.process for slot in self._all()):
+        while self.kill_at is None or any(slot.process for slot in self.all_slots()):
             ready = self._selector.select(self._pause(time.monotonic()))
             now = time.monotonic()
             for key, _ in ready:
@@ -170,17 +176,20 @@ class Supervisor:
                 elif isinstance(key.data, Signals):
                     for number in key.data.read():
                         self._signalled(number, now)
+                elif isinstance(key.data, CommandSocket):
+                    obey(key.data, self, now)
                 elif self.reloading.readable(self.slots):
                     self._selector.unregister(key.fd)
             if now - self._looked > ROUND + self._silence / 2:
                 # It was this process that slept (Ctrl-Z, a suspended machine);
                 # what the workers said meanwhile is only being read.
-                for slot in self._all():
+                for slot in self.all_slots():
                     slot.heard = now
             self._looked = now
             self._look_after_all(now)
 
-    def _all(self) -> list[Slot]:
+    def all_slots(self) -> list[Slot]:
+        """Return those of every generation."""
         return [*self.slots, *self.generation.slots]
 
     def _signalled(self, number: int, now: float) -> None:
@@ -192,7 +201,7 @@ class Supervisor:
             self.generation.ask()
         elif number == signal.SIGQUIT:
             faulthandler.dump_traceback()
-            for slot in self._all():
+            for slot in self.all_slots():
                 if slot.process is not None:
                     slot.process.send_signal(signal.SIGQUIT)
 
@@ -210,7 +219,7 @@ class Supervisor:
         for line in words:
             word, _, rest = line.partition(" ")
             if word == RELOAD:
-                self.reload(now, slot)
+                self.reload(now, slot.tell_reloaded)
             elif word in (PREPARED, REFUSED):
                 self.reloading.heard(slot, word, rest)
             elif word == SHARED:
@@ -239,16 +248,15 @@ class Supervisor:
         else:
             self.kill_at = now + CUT_GRACE
             word = CUT
-        for slot in self._all():
+        for slot in self.all_slots():
             slot.tell(word)
 
-    def reload(self, now: float, slot: Slot | None = None) -> None:
-        """Read the configuration again; ``slot`` gets the problems."""
+    def reload(self, now: float, asker: Asker = lambda problems: None) -> None:
+        """Read the configuration again; ``asker`` gets the problems."""
 
         def answer(problems: list[str]) -> None:
             self.notify_ready()
-            if slot is not None:
-                slot.tell(f"{RELOADED} {json.dumps(problems)}")
+            asker(problems)
 
         if self.kill_at is not None or self.generation.is_starting:
             answer(["the server is being stopped or replaced"])
@@ -360,7 +368,7 @@ class Supervisor:
         return code
 
     def _kill_all(self) -> None:
-        for slot in self._all():
+        for slot in self.all_slots():
             slot.kill()
 
     def _close_listeners(self) -> None:
@@ -378,6 +386,7 @@ class Supervisor:
             "path": str(self.path),
             "overrides": overrides_to_json(self.overrides or Written("command line")),
             "verbose": self.verbose,
+            "pid_file": None if self.pid_file is None else str(self.pid_file),
             "bound": [one.to_state() for one in self.bound],
             "roots": self.roots.to_state(),
             "folder": self.folder.to_state(),

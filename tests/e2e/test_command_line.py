@@ -1,5 +1,6 @@
 """What a user types and reads."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -166,3 +167,16 @@ async def test_verbose_mode_tells_connect_subscribe_broadcast_and_clean_up(serve
         server.wait_for_line(r"PUT /document\.html h1 → rev 1 → 1 viewers")
     server.wait_for_line(r"\[websocket\] clean-up 1 /document\.html")
     assert any(line.startswith("PID: ") for line in server.lines)
+
+
+def test_line_4_verbose_prints_process_address_and_hint(serve):
+    server = serve("-v")
+    server.wait_for_line("Ctrl-C stops")
+    assert f"PID: {server.process.pid}" in server.lines
+    assert f"Ready at {server.url}/" in server.lines
+    assert "Send SIGHUP to reload configuration" in server.lines
+
+
+def test_line_7_a_server_stays_in_the_foreground(server):
+    assert server.is_running
+    assert os.getsid(server.process.pid) == os.getsid(0)
