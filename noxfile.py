@@ -115,17 +115,20 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def kill(session: nox.Session) -> None:
-    """Kill the server 200 times, cut the power 500 times, play 10,000 resumes."""
+    """Kill the server 200 times, cut the power 500 times, reload it 50 times."""
     session.install("-e", ".", *group("test"))
     env = {
         "BEAMFAST_KILLS": "200",
         "BEAMFAST_HISTORIES": "10000",
         "BEAMFAST_CUTS": "500",
+        "BEAMFAST_RELOADS": "50",
+        "BEAMFAST_SOCKETS": "1000",
     }
     files = [
         "tests/e2e/test_kill.py",
         "tests/commit/test_following_histories.py",
         "tests/commit/test_power_loss.py",
+        "tests/e2e/test_reload_load.py",
     ]
     session.run("pytest", "-s", "--timeout=3600", *files, *session.posargs, env=env)
 

@@ -71,7 +71,7 @@ class Running:
 
     def wait_for_line(self, pattern: str) -> re.Match[str]:
         """Return the first line not asked for yet that matches ``pattern``."""
-        while (line := self._fresh.get(timeout=20)) is not None:
+        while (line := self._fresh.get(timeout=60)) is not None:
             if match := re.search(pattern, line):
                 return match
         raise AssertionError(f"no line {pattern!r} in {self.lines}")
