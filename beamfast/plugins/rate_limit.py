@@ -105,6 +105,11 @@ class RateLimit(Plugin[Options]):
     def __len__(self) -> int:
         return len(self._buckets)
 
+    def reload(self, previous: RateLimit) -> None:
+        """Go on with the same buckets, unless they are of another size."""
+        if previous.options == self.options:
+            self._buckets = previous._buckets
+
     def start(self, context: Context) -> None:
         """Find out whether other workers serve the same clients."""
         if context.run_state.is_shared:

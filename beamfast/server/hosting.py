@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beamfast.connection.service import Application, Service
-from beamfast.errors import ConfigError
+from beamfast.errors import ConfigError, StorageError
 from beamfast.http import Request, Response
 from beamfast.pubsub.hub import Hub
 from beamfast.runstate import RunState
@@ -167,11 +167,15 @@ class Hosting:
     def _site(self, host: HostConfig, config: ServerConfig) -> Site:
         root = str(host.root.resolve())
         if root not in self._sites:
-            self._sites[root] = Site(
-                *(host, self._hub, self._loop),
-                shared=self._shared,
-                limits=config.limits,
-            )
+            try:
+                self._sites[root] = Site(
+                    *(host, self._hub, self._loop),
+                    shared=self._shared,
+                    limits=config.limits,
+                )
+            except StorageError as error:
+                # Of another version, for one: then a new generation changes nothing.
+                raise ConfigError(str(error)) from error
         return self._sites[root]
 
     def _predecessor(self, host: Host) -> Host | None:

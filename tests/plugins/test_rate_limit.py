@@ -202,3 +202,14 @@ async def test_the_limit_holds_in_a_pipeline(make_site):
     answers = [await site.ask("GET", "/notes.txt") for _ in range(3)]
     assert [answer.status for answer in answers] == [200, 200, 429]
     assert limits(answers[1]) == ["2", "0", "200"]
+
+
+def test_a_reload_keeps_the_buckets_unless_they_are_of_another_size():
+    clients = Clients(requests_per_second=1.0, burst_capacity=1)
+    assert clients.statuses(2) == [200, 429]
+    for burst, status in ((1, 429), (2, 200)):
+        options = Options(requests_per_second=1.0, burst_capacity=burst)
+        plugin = RateLimit(options, clock=lambda: clients.now)
+        plugin.reload(clients.plugin)
+        clients.plugin = plugin
+        assert clients.ask().status == status

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import sqlite3
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -170,3 +171,17 @@ async def test_a_stop_does_not_wait_for_requests_of_old_pipelines(hosting, notes
     waiting.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await waiting
+
+
+async def test_a_journal_of_another_version_is_found_before_anybody_is_let_in(
+    hosting, tmp_path
+):
+    (tmp_path / "other/.beam").mkdir(parents=True)
+    file = tmp_path / "other/.beam/journal.db"
+    with contextlib.closing(sqlite3.connect(file)) as database:
+        database.execute("create table beamfast (schema integer)")
+        database.execute("insert into beamfast values (999)")
+        database.commit()
+    with pytest.raises(ConfigError, match="schema 999"):
+        hosting.prepare(other(hosting, root=tmp_path / "other"))
+    assert (await ask(hosting)).body == b"one"
