@@ -247,3 +247,18 @@ async def test_a_plain_socket_with_an_unknown_version_gets_a_reset(site, make_vi
     _, item = item_of("\n".join(await arrived(viewer, 1)) + "\n")
     assert (item.method, item.selector) == ("RESET", "html")
     assert item.content == site.read("page.html").decode()
+
+
+async def test_an_edit_costs_nothing_for_sockets_on_other_documents(site, make_viewer):
+    for number in range(2_000):
+        answer = await shake(site, f"/{number % 100}.html")
+        answer.upgrade.on_open(make_viewer(site))
+    viewer = make_viewer(site)
+    (await shake(site)).upgrade.on_open(viewer)
+    registry = site.hub.registry
+    before = registry.sends, registry.counters.encodes, registry.counters.deliveries
+    await site.ask("PUT", "/page.html", b"<h1>x</h1>", "h1")
+    assert len(await viewer.lines()) == 1
+    after = registry.sends, registry.counters.encodes, registry.counters.deliveries
+    # One frame, built once and sent once, however many are connected.
+    assert [now - then for now, then in zip(after, before, strict=True)] == [1, 1, 1]

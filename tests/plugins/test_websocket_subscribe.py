@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from bs4 import BeautifulSoup
 from websockets.exceptions import InvalidStatus
 
 from beamfast.commit import following
@@ -376,3 +377,23 @@ async def test_the_socket_of_an_editor_gets_its_own_edit_through_every_host_name
             assert await by_name.text() == await by_address.text()
     finally:
         await site.host.stop()
+
+
+async def test_each_published_client_finds_the_one_item_that_it_looks_for(live):
+    page, library = await live.open(), await live.open()
+    await library.subscribe("#main")
+    await edit(live, "#main", '<div id="main"><p>new</p></div>')
+    for socket, wanted in ((page, SCHEMA_TYPE), (library, LEGACY_TYPE)):
+        found = BeautifulSoup(await socket.text(), "html.parser")
+        # Both compare the attribute as a whole, and take the first that they find.
+        assert len(found.select("[itemtype]")) == 1
+        (item,) = found.select(f'[itemtype="{wanted}"]')
+        read = {
+            name: item.select_one(f'[itemprop="{name}"]')
+            for name in ("method", "url", "selector", "content")
+        }
+        assert read["method"].get_text() == "PUT"
+        assert read["url"].get_text() == "/page.html"
+        assert read["selector"].get_text() == "#main"
+        assert read["content"].name == "div"
+        assert read["content"].decode_contents() == '<div id="main"><p>new</p></div>'
