@@ -43,6 +43,8 @@ class Audience:
     ) -> None:
         self._hub = hub
         self._topic = topic
+        #: Say also who they are, not only how many.
+        self.is_named: bool = True
         self._presence = Presence(hub, loop, self._publish)
         self._urls: dict[str, str] = {}
         self._forms: dict[tuple[Any, ItemForm], WireForm] = {}
@@ -78,8 +80,8 @@ class Audience:
         wire_form = self._form(subscriber, form)
         # What is told to all others next continues what they were told before.
         told = self._presence.told(topic)
-        now = Attendance(location.key, Change(told.count, told.members or ()))
-        subscriber.write(wire_form(now))
+        change = Change(told.count, told.members or ())
+        subscriber.write(wire_form(self._attendance(topic, change)))
         self._hub.subscribe(subscriber, _topic_of_changes(topic), wire_form)
 
     def close(self) -> None:
@@ -89,9 +91,13 @@ class Audience:
     def _publish(self, topic: str, change: Change) -> None:
         name = _topic_of_changes(topic)
         if self._hub.subscribers(name):
-            self._hub.publish(name, Attendance(self._urls[topic], change))
+            self._hub.publish(name, self._attendance(topic, change))
         else:
             self._urls.pop(topic, None)
+
+    def _attendance(self, topic: str, change: Change) -> Attendance:
+        told = change if self.is_named else Change(change.count)
+        return Attendance(self._urls[topic], told)
 
     def _form(self, subscriber: DocumentSubscriber, form: ItemForm) -> WireForm:
         key = (subscriber.frame_item, form)

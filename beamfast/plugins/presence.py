@@ -23,7 +23,8 @@ class Options:
     Options of the presence plugin.
 
     Attributes:
-        show_users: also name the followers, not only their number.
+        show_users: also name the followers, not only their number; one setting for
+            all hosts that serve the same folder.
     """
 
     show_users: bool = True
@@ -36,7 +37,7 @@ class PresencePlugin(Plugin[Options]):
 
     def start(self, context: Context) -> None:
         """Count the followers from now on."""
-        context.committer.count_audience()
+        context.committer.count_audience().is_named = self.options.show_users
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
         """Answer GET and HEAD with ``Range: presence``."""
@@ -50,7 +51,7 @@ class PresencePlugin(Plugin[Options]):
         location = context.store.find(request.path)
         roster = audience.roster(location)
         found: dict[str, object] = {"url": location.key, "count": roster.count}
-        if roster.members is not None and self.options.show_users:
+        if roster.members is not None and audience.is_named:
             found["members"] = [member._asdict() for member in roster.members]
         return Response(
             206,

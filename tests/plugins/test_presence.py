@@ -127,6 +127,11 @@ async def test_users_can_be_kept_back(make_site):
     async with listening(site) as live:
         await live.open()
         assert await ask(live) == {"url": "/page.html", "count": 1}
+        socket = await live.open("/page.html?presence", subprotocols=["beam.v1"])
+        await socket.item()
+        while (told := await presence_of(socket))[0] != 2:
+            assert told[1:] == ([], [])
+        assert told == (2, [], [])
 
 
 async def test_other_ranges_and_methods_are_left_to_others(live):
