@@ -18,6 +18,7 @@ DEFAULT: Final = "serve"
 
 #: Commands, which are loaded when they are asked for.
 FURTHER: Final = (
+    "bench",
     "check",
     "config",
     "hash-password",

@@ -1,0 +1,1 @@
+"""A load generator for one's own machine: what ``beamfast bench`` runs."""
