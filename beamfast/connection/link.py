@@ -208,6 +208,11 @@ class Link(Outbound):
         except Exception:
             logger.exception("on_close of the WebSocket of %s failed", self.path)
 
+    def _call_with_messages(self, on_message: Callable[[str | bytes], object]) -> None:
+        self.on_message = on_message
+        if self.transport is not None:
+            self._driver.deliver = on_message
+
     # Between driver and socket.
 
     def _start_closing(self, code: int, reason: str = "") -> bool:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterab
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from beamfast._outbound import Outbound
+
 if TYPE_CHECKING:
     from typing_extensions import Buffer, TypeIs
 
@@ -66,3 +68,14 @@ async def joined(pieces: AsyncIterator[str | Buffer]) -> str | bytes:
     if parts and isinstance(parts[0], str):
         return "".join(parts)  # type: ignore[arg-type]  # a wrong one raises TypeError
     return b"".join(parts)  # type: ignore[arg-type]  # the same
+
+
+def allow(outbound: Outbound, room: int, items: int) -> None:
+    """Let so much more wait for a slow peer."""
+    outbound.queue_bytes_limit += room
+    outbound.queue_items_limit += items
+
+
+def set_mid_message(outbound: Outbound, is_mid_message: bool) -> None:
+    """Say whether a message in fragments is on its way, which nothing may part."""
+    outbound.is_mid_message = is_mid_message

@@ -244,9 +244,7 @@ class Receiver(Link):
         if conversation.listeners is None:
             failed = partial(self._fail, "a listener of the WebSocket of %s failed")
             listeners = Listeners(self._surroundings.start_handler, failed)
-            self.on_message = conversation.listen(listeners)
-            if self.transport is not None:
-                self._driver.deliver = self.on_message
+            self._call_with_messages(conversation.listen(listeners))
         assert conversation.listeners is not None
         return conversation.listeners
 

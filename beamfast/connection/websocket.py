@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
-from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined, size_of
+from beamfast.connection.pieces import (
+    ahead,
+    allow,
+    check_piece,
+    is_buffer,
+    joined,
+    set_mid_message,
+    size_of,
+)
 from beamfast.connection.receiver import Receiver
 from beamfast.connection.service import Surroundings
 from beamfast.errors import CloseCode
@@ -152,16 +160,14 @@ class WebSocket(Receiver):
         if self.is_paused:
             # Whoever waits is no slow consumer, however large the message.
             room, items = size_of(message), 1
-        self.queue_bytes_limit += room
-        self.queue_items_limit += items
+        allow(self, room, items)
         try:
             if not self.send_nowait(message):
                 raise self._closed()
             if self.is_paused:
                 await self.drain()
         finally:
-            self.queue_bytes_limit -= room
-            self.queue_items_limit -= items
+            allow(self, -room, -items)
 
     async def _send_pieces(
         self, pieces: Iterable[str | Buffer] | AsyncIterable[str | Buffer]
@@ -186,13 +192,14 @@ class WebSocket(Receiver):
                     self._flush()
                 raise
             finally:
-                self.is_mid_message = False
+                set_mid_message(self, False)
                 self._is_plain = self._driver.is_plain
 
     async def _send_piece(self, piece: str | Buffer, *, fin: bool) -> None:
-        self.is_mid_message, self._is_plain = not fin, False
+        self._is_plain = False
+        set_mid_message(self, not fin)
         if not self._driver.send_fragment(piece, fin=fin):
-            self.is_mid_message = False
+            set_mid_message(self, False)
             raise self._closed()
         self._flush()
         if self.is_paused:

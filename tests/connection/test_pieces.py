@@ -4,7 +4,16 @@ import array
 
 import pytest
 
-from beamfast.connection.pieces import ahead, check_piece, is_buffer, joined, size_of
+from beamfast._outbound import Outbound
+from beamfast.connection.pieces import (
+    ahead,
+    allow,
+    check_piece,
+    is_buffer,
+    joined,
+    set_mid_message,
+    size_of,
+)
 
 
 async def ticking(parts, closed):
@@ -59,3 +68,15 @@ def test_what_is_neither_text_nor_bytes_is_no_piece(piece):
     check_piece(b"bytes")
     with pytest.raises(TypeError, match="text or bytes-like"):
         check_piece(piece)
+
+
+def test_more_may_wait_for_whoever_waits_too():
+    outbound = Outbound()
+    before = outbound.queue_bytes_limit, outbound.queue_items_limit
+    allow(outbound, 100, 1)
+    assert outbound.queue_bytes_limit == before[0] + 100
+    assert outbound.queue_items_limit == before[1] + 1
+    allow(outbound, -100, -1)
+    assert (outbound.queue_bytes_limit, outbound.queue_items_limit) == before
+    set_mid_message(outbound, True)
+    assert outbound.is_mid_message
