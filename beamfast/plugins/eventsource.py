@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm
 from beamfast.documents.store import Location
@@ -52,7 +52,7 @@ class EventSourcePlugin(Plugin[Options]):
     """Answer requests for an event stream, subscribe it to its document."""
 
     name = "eventsource"
-    needs_field = b"accept"
+    needs_field: ClassVar[bytes | None] = b"accept"
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

@@ -24,7 +24,7 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MethodType
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
 from beamfast.commit.subscriptions import Subscriptions
@@ -105,7 +105,7 @@ class WebSocketPlugin(Plugin[Options]):
     """Answer upgrade requests, subscribe the socket to its document."""
 
     name = "websocket"
-    needs_field = b"upgrade"
+    needs_field: ClassVar[bytes | None] = b"upgrade"
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

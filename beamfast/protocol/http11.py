@@ -75,6 +75,12 @@ class RequestParser(HeadCollector):
         "should_keep_alive",
     )
 
+    # Of the compiled base, said again for checkers of types: they are set here too.
+    part: int
+    head_fed: int
+    overhead: int
+    body_size: int
+
     def __new__(
         cls,
         on_request: Callable[[Request], object],

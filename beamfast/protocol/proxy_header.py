@@ -37,7 +37,7 @@ class ProxyHeader:
     """
 
     def __init__(self) -> None:
-        self.is_complete = False
+        self.is_complete: bool = False
         self.address: str | None = None
         self._taken = b""
 

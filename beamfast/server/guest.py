@@ -39,7 +39,8 @@ class Guest:
         self._roots = ExitStack()
         self._roots.enter_context(hold_roots(one.root for one in config.hosts))
         try:
-            loop = self.loop = asyncio.get_running_loop()
+            self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
+            loop = self.loop
             self.hub: Hub = Hub(loop)
             self._run_state = RunState()
             self._hosting = Hosting(

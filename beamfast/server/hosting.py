@@ -70,7 +70,7 @@ class Hosting:
         shared: Path | None,
         run_state: RunState,
     ) -> None:
-        self.config = config
+        self.config: ServerConfig = config
         self._hub = hub
         self._loop = loop
         self._shared = shared

@@ -86,14 +86,14 @@ class Supervisor:
         silence: float = SILENCE,
     ) -> None:
         config.check()
-        self.config = config
+        self.config: ServerConfig = config
         self.path: Path = path or config.file or config.hosts[0].root
         self.overrides = overrides
         self.verbose = verbose
         self.urls: list[str] = []
         self.slots: list[Slot] = [Slot(n) for n in range(max(1, config.workers))]
         self.bound: list[Bound] = []
-        self.roots = RootLocks()
+        self.roots: RootLocks = RootLocks()
         self.folder: WorkerFolder | None = None
         self.shares: bool = len(self.slots) > 1
         self.kill_at: float | None = None
@@ -103,10 +103,12 @@ class Supervisor:
         self._selector: selectors.BaseSelector
         self._on_ready: Callable[[str], None] | None = None
         self._looked = 0.0
-        self.was_ready = False
+        self.was_ready: bool = False
         self._exit_code = 0
-        self.generation = Generation(self)
-        self.reloading = Reloading(config_command(self.path, overrides), self._accept)
+        self.generation: Generation = Generation(self)
+        self.reloading: Reloading = Reloading(
+            config_command(self.path, overrides), self._accept
+        )
 
     def bind(self) -> str:
         """
