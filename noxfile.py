@@ -142,6 +142,16 @@ def endurance(session: nox.Session) -> None:
 
 
 @nox.session
+def random_edits(session: nox.Session) -> None:
+    """Do 21,000 random edits on real pages and on tag soup, compared with Lexbor."""
+    session.install("-e", ".", *group("test"))
+    session.run(
+        *("pytest", "-s", "tests/documents/test_random_edits.py", *session.posargs),
+        env={"BEAMFAST_RANDOM_EDITS": "full"},
+    )
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the test suite and report the lines and branches it misses."""
     session.install("-e", ".", *group("coverage"))

@@ -18,6 +18,7 @@ from lxml import etree
 
 from beamfast.documents.charset import Codec, decode
 from beamfast.documents.selector import Selector, is_in_template
+from beamfast.documents.selector_cost import Shape, shape_of, weight_of
 from beamfast.documents.spans import SourceText, ends_of, start_of
 from beamfast.documents.text_test import mark, split_tests
 from beamfast.documents.xpath import select_xpath
@@ -56,7 +57,7 @@ class Document:
     """
 
     __slots__ = (
-        *("_charset", "_copy", "_root_tags", "_text", "_tree", "_version"),
+        *("_charset", "_copy", "_root_tags", "_shape", "_text", "_tree", "_version"),
         "source",
     )
 
@@ -73,6 +74,7 @@ class Document:
         self._text: SourceText | None = None
         self._tree: turbohtml.Document | None = None
         self._copy: etree._Element | None = None
+        self._shape: Shape | None = None
         # Upper bound; None means not counted.
         self._root_tags: int | None = None
 
@@ -196,7 +198,8 @@ class Document:
 
         Raises:
             EditRefused: as for ``html``, and for XPath as for ``tree``.
-            SelectorError: an XPath expression cannot be evaluated.
+            SelectorError: an XPath expression cannot be evaluated, or the selector
+                would take unreasonably long on this document (400).
         """
         copies: Sequence[object]
         found: set[object]
@@ -204,8 +207,10 @@ class Document:
             copies = list(self.tree.iter("*"))
             found = set(select_xpath(selector.text, self.tree, len(copies)))
         elif selector.has_tests:
+            self._check_cost(selector)
             copies, found = self._select_by_text(selector.text)
         else:
+            self._check_cost(selector)
             return selector.select(self.html, template_scope=template_scope)
         # The n-th element of the one tree is the n-th element of the other.
         return [
@@ -213,6 +218,14 @@ class Document:
             for element, copy in zip(self.html.iter_elements(), copies, strict=True)
             if copy in found and (template_scope or not is_in_template(element))
         ]
+
+    def _check_cost(self, selector: Selector) -> None:
+        """Refuse a selector that would take unreasonably long on this document."""
+        weight = weight_of(selector.text)
+        if any(weight):
+            if self._shape is None:
+                self._shape = shape_of(self.html)
+            weight.check(self._shape)
 
     def _select_by_text(self, css: str) -> tuple[list[object], set[object]]:
         """Return all elements of a copy of the tree, and those that match."""
@@ -252,5 +265,5 @@ class Document:
         """Return the same bytes at ``version``, sharing text and tree."""
         other = Document(self.source, version, charset=self._charset)
         other._text, other._tree, other._copy = self._text, self._tree, self._copy
-        other._root_tags = self._root_tags
+        other._root_tags, other._shape = self._root_tags, self._shape
         return other

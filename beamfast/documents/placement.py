@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from turbohtml import DocumentFragment, Element, Namespace, Node, Text
+from turbohtml import DocumentFragment, Element, Namespace, Node, Text, TreeWalker
 
 from beamfast.documents.document import Document
 from beamfast.documents.fragment import (
@@ -64,18 +64,18 @@ def plan_append(document: Document, target: Element, content: bytes) -> Plan:
     inside = _Inside.of(document, target)
     parent = inside.parent
     fragment = fragment_in(content, parent)
+    last = _last_of(parent)
     return Plan(
         parent=parent,
-        first=len(parent),
+        first=0 if last is None else last,
         removed=(),
         ranges=inside.places((end, end) for end in inside.ends()),
-        writings=inside.writings(
-            fragment.balanced, writings_of(fragment, _last_of(parent))
-        ),
+        writings=inside.writings(fragment.balanced, writings_of(fragment, last)),
         perform=lambda: inside.add(_last_of(parent), fragment.nodes, None),
         content=fragment.content,
         wrapper=fragment.wrapper,
         root_tags=fragment.root_tags,
+        is_behind=last is not None,
     )
 
 
@@ -298,11 +298,12 @@ class _Inside:
 
 
 def _first_of(parent: Node) -> Node | None:
-    return parent[0] if len(parent) else None
+    return next(iter(parent), None)
 
 
 def _last_of(parent: Node) -> Node | None:
-    return parent[len(parent) - 1] if len(parent) else None
+    # Counting the children would take longer than all else in a long list.
+    return TreeWalker(parent).last_child()
 
 
 def _first(target: Element, fragment: Fragment) -> list[Writing]:

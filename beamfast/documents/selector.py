@@ -29,6 +29,8 @@ MAX_BYTES: Final = 4096
 MAX_MEMBERS: Final = 64
 MAX_NESTING: Final = 16
 MAX_COMPOUNDS: Final = 32
+#: Matches up to which each is asked whether it lies in a template.
+FEW: Final = 64
 
 # Any name will do to see whether the rest of a selector is valid.
 _STAND_IN: Final = "x"
@@ -109,7 +111,10 @@ class Selector:
     @property
     def has_tests(self) -> bool:
         """True when it asks for text, with a pseudo-class that CSS does not know."""
-        return self.kind == "css" and bool(split_tests(self.text, _STAND_IN)[1])
+        text = self.text
+        return (
+            self.kind == "css" and ":" in text and bool(split_tests(text, _STAND_IN)[1])
+        )
 
     @property
     def normalized(self) -> str:
@@ -133,7 +138,10 @@ class Selector:
                 which a browser's ``querySelectorAll`` does not.
         """
         found = tree.select(self.text)
-        if template_scope or not found or tree.find("template") is None:
+        if template_scope or not found:
+            return found
+        # Of a few elements it is faster to ask each; of many, the document.
+        if len(found) > FEW and tree.find("template") is None:
             return found
         return [element for element in found if not is_in_template(element)]
 
