@@ -144,10 +144,12 @@ class DocumentError(BeamfastError):
     A document request cannot be met.
 
     ``status`` is the HTTP answer and ``code`` the value of ``X-Beamfast-Error``.
+    Of several operations, ``item`` is the number of the one that failed.
     """
 
     status: int = 400
     code: str = "bad-request"
+    item: int = 0
 
     def __init__(
         self, reason: str, *, code: str | None = None, status: int | None = None

@@ -8,21 +8,18 @@ publishing is the business of :mod:`beamfast.commit`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
+from typing import cast
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Edit, Kind, Operation
-from beamfast.documents.selection import Selection, read_selection
+from beamfast.documents.elements import PatchItem, operate, selection_of
 from beamfast.documents.selector import Selector
-from beamfast.documents.several import apply_matching
-from beamfast.documents.xml import read_xml
-from beamfast.documents.xml_edit import apply_xml
 from beamfast.entry import Entry, Splice, Version, spliced
 from beamfast.errors import (
     DocumentError,
     DocumentNotFound,
-    PreconditionFailed,
     TooLarge,
 )
 
@@ -87,14 +84,6 @@ class Removal:
     """The file is removed."""
 
     size: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class PatchItem:
-    """One operation of a patch; ``tag`` is the validator that must hold, if any."""
-
-    operation: Operation
-    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,8 +191,37 @@ def carry_out(
     Raises:
         DocumentError: the change cannot be done; nothing has happened.
     """
+    steps = in_steps(
+        *(change, document, base, origin), edit_limit=edit_limit, filters=filters
+    )
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return cast("Outcome", end.value)
+
+
+def in_steps(
+    change: Change,
+    document: Document | None,
+    base: Version,
+    origin: Origin,
+    *,
+    edit_limit: int,
+    filters: Iterable[Selector] = (),
+) -> Generator[None, None, Outcome]:
+    """
+    Do what :func:`carry_out` does, with a rest between the items of a patch.
+
+    Arguments, result and errors as there. Between two steps nothing of the change
+    can be seen; ``document`` can be read and must not be edited.
+    """
     if isinstance(change, ElementEdit | Patch):
-        return _edit_elements(change, document, base, origin, edit_limit, filters)
+        return (
+            yield from _edit_elements(
+                change, document, base, origin, edit_limit, filters
+            )
+        )
     before = None if document is None else document.source
     length = len(before or b"")
     if isinstance(change, Removal):
@@ -224,54 +242,33 @@ def _edit_elements(
     origin: Origin,
     edit_limit: int,
     filters: Iterable[Selector],
-) -> Outcome:
+) -> Generator[None, None, Outcome]:
     if document is None:
         raise DocumentNotFound("File not found")
     if document.size > edit_limit:
         raise TooLarge("The document is too large to be edited by selector")
-    made: list[tuple[int, str, Edit]] = []
-    present = document
-    for number, item in enumerate(change.items):
-        edits = _operate(change, number, item, present, base, filters)
-        made += [(number, change.told_as(item), edit) for edit in edits]
-        if edits:
-            present = edits[-1].document(base)
+    try:
+        made = yield from operate(
+            change.items, document, base, is_xml=change.is_xml, filters=filters
+        )
+    except DocumentError as error:
+        if isinstance(change, Patch):
+            error.args = (f"Item {error.item + 1}: {error}",)
+        raise
     if not made:
         method = change.told_as(change.items[0])
         return Outcome(document, base, Entry(method=method, url=origin.url), b"")
     outcomes: list[Outcome] = []
     version, length = base, document.size
-    for left, (number, method, edit) in zip(
+    for left, (item, number, edit) in zip(
         reversed(range(len(made))), made, strict=True
     ):
-        entry = _entry_of(edit, method, origin, length, left)
+        entry = _entry_of(edit, change.told_as(item), origin, length, left)
         event = entry.event()
         version, length = version.next(event), len(edit.source)
         step = Outcome(edit.document(version), version, entry, event, edit, item=number)
         outcomes.append(step)
     return replace(outcomes[-1], earlier=tuple(outcomes[:-1]))
-
-
-def _operate(
-    change: ElementEdit | Patch,
-    number: int,
-    item: PatchItem,
-    document: Document,
-    base: Version,
-    filters: Iterable[Selector],
-) -> tuple[Edit, ...]:
-    """Carry out one operation; what is wrong with it says which one it was."""
-    try:
-        if item.tag is not None and item.tag != str(base):
-            selection = _selection(change, document, item.operation)
-            if selection is None or selection.tag != item.tag:
-                raise PreconditionFailed("The selected part has changed")
-        apply = apply_xml if change.is_xml else apply_matching
-        return apply(document, item.operation, filters=filters)
-    except DocumentError as error:
-        if isinstance(change, Patch):
-            error.args = (f"Item {number + 1}: {error}",)
-        raise
 
 
 def _entry_of(
@@ -366,19 +363,9 @@ def validators(
         return [None]
     tags: list[str | None] = [str(base)]
     if isinstance(change, ElementEdit) and document.size <= edit_limit:
-        selection = _selection(change, document, change.operation)
+        selection = selection_of(document, change.operation, is_xml=change.is_xml)
         tags.append(selection.tag if selection else None)
     return tags
-
-
-def _selection(
-    change: ElementEdit | Patch, document: Document, operation: Operation
-) -> Selection | None:
-    if change.is_xml:
-        return read_xml(document.source, operation.selector)
-    return read_selection(
-        document, operation.selector, template_scope=operation.template_scope
-    )
 
 
 def operation_for(method: str) -> Kind:

@@ -13,8 +13,9 @@ from typing import Final, Literal
 
 import msgspec
 
-from beamfast.documents.change import Patch, PatchItem
+from beamfast.documents.change import Patch
 from beamfast.documents.edit import Kind, Match, Operation
+from beamfast.documents.elements import PatchItem
 from beamfast.documents.request import class_change, is_attribute_name
 from beamfast.documents.selector import Selector
 from beamfast.errors import DocumentError

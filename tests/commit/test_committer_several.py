@@ -8,10 +8,11 @@ import pytest
 from beamfast.commit.committer import Committer
 from beamfast.commit.lock import FileLock
 from beamfast.commit.publication import ItemForm
-from beamfast.documents.change import ElementEdit, Patch, PatchItem, redo
+from beamfast.documents.change import ElementEdit, Patch, redo
 from beamfast.documents.comparison import is_same_tree
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation
+from beamfast.documents.elements import PatchItem
 from beamfast.documents.selector import Selector
 from beamfast.documents.store import DocumentStore
 from beamfast.errors import NoElementMatched
@@ -85,6 +86,31 @@ async def test_a_patch_that_fails_leaves_the_others_of_its_batch_alone(site):
     page = await site.file()
     assert page.count(b"<li>") == 2
     assert b"one!" not in page
+
+
+async def test_a_patch_is_one_transaction_and_lets_others_read_meanwhile(site):
+    await put_list(site, 3)
+    items = [
+        PatchItem(all_of("li", content=b"%d" % number).operation)
+        for number in range(40)
+    ]
+    read = set()
+
+    async def look():
+        while True:
+            read.add((await site.committer.current(site.location())).source)
+            await asyncio.sleep(0)
+
+    reader = asyncio.ensure_future(look())
+    site.steps.clear()
+    before = (await site.committer.current(site.location())).source
+    outcome = await site.commit(Patch(tuple(items)))
+    after = (await site.committer.current(site.location())).source
+    await asyncio.sleep(0)
+    reader.cancel()
+    assert site.steps == ["journal"] + 120 * ["publish"]
+    assert outcome.version.revision == 121
+    assert read <= {before, after}
 
 
 class Pair:
