@@ -112,12 +112,12 @@ def test_dear_selectors_take_time_in_proportion_to_the_document(css, best_time):
         return lambda: document.select(selector)
 
     ratios = []
-    # A busy machine can spoil one measurement, hardly three.
+    # In proportion is 4, by the square 16; a busy machine makes it 5 or 6.
     for _ in range(3):
-        ratios.append(best_time(select(8000)) / best_time(select(4000)))
-        if ratios[-1] <= 2.5:
+        ratios.append(best_time(select(8000)) / best_time(select(2000)))
+        if ratios[-1] <= 8:
             break
-    assert min(ratios) <= 2.5
+    assert min(ratios) <= 8
 
 
 @pytest.mark.parametrize(

@@ -112,13 +112,25 @@ def test_a_wide_rewrite_never_loses_bytes_that_are_not_utf8():
     assert b"\xff" in edit(beside, Kind.APPEND, "p b", b"z").source
 
 
-def test_the_full_rewrite_keeps_the_doctype_of_the_file():
+@pytest.mark.parametrize(
+    "doctype",
+    [
+        QUIRKS,
+        b"",
+        b"<!doctype>",
+        b"<!DOCTYPE svg>",
+        b'<!DOCTYPE html PUBLIC "-//W3C//DTD HTML 4.01 Transitional//EN">',
+        b"<!DOCTYPE HTML PUBLIC '-//IETF//DTD HTML//EN'>",
+        b'<!DOCTYPE html SYSTEM "http://www.ibm.com/data/dtd/v11/ibmxhtml1-transitional.dtd">',
+    ],
+)
+def test_the_full_rewrite_keeps_the_doctype_of_the_file(doctype):
     # Only in quirks mode may a paragraph hold a table (HTML, 13.2.6.4.7), so
     # with the doctype shortened the page would become another one.
-    source = b"<!--c-->" + QUIRKS + b"<!--d-->text<p>a<table>"
+    source = b"<!--c-->" + doctype + b"<!--d-->text<p>a<table>"
     done = edit(source, Kind.REPLACE, "body", b"<p>b<table><tr><td>2</table>")
     assert done.level == "full"
-    assert done.source.startswith(b"<!--c-->" + QUIRKS + b"<!--d--><html>")
+    assert done.source.startswith(b"<!--c-->" + doctype + b"<!--d--><html>")
     assert Document(done.source).select(Selector("p > table"))
 
 

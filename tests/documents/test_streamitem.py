@@ -168,11 +168,23 @@ EDITS = st.tuples(
 )
 
 
+PARTS = [
+    *("<p>", "</p>", "<ul>", "<li>", "</ul>", "<table><tr><td>", "</table>", "<b>"),
+    *("</b>", "text", " ", "<select><option>", "</select>", "<div>", "</div>", "<i>"),
+]
+SOURCES = st.one_of(
+    st.just(SOURCE),
+    st.lists(st.sampled_from(PARTS), max_size=20).map(
+        lambda parts: "<!doctype html>" + "".join(parts)
+    ),
+)
+
+
 @settings(deadline=None)
-@given(st.lists(EDITS, max_size=12))
-def test_replaying_all_items_gives_the_tree_of_the_file(edits):
-    viewer = Viewer(SOURCE)
-    document = Document(SOURCE.encode())
+@given(SOURCES, st.lists(EDITS, max_size=12))
+def test_replaying_all_items_gives_the_tree_of_the_file(source, edits):
+    viewer = Viewer(source)
+    document = Document(source.encode())
     for kind, css, content in edits:
         operation = Operation(kind, Selector(css), content.encode(), name="class")
         try:

@@ -108,8 +108,9 @@ def test_deep_and_repetitive_text_takes_time_in_proportion(best_time):
         return lambda: mark(tree, ["a" * 20, "b", None], "x")
 
     ratios = []
+    # In proportion is 4, by the square 16; a busy machine makes it 5 or 6.
     for _ in range(3):
-        ratios.append(best_time(work(8000)) / best_time(work(4000)))
-        if ratios[-1] <= 2.5:
+        ratios.append(best_time(work(8000)) / best_time(work(2000)))
+        if ratios[-1] <= 8:
             break
-    assert min(ratios) <= 2.5
+    assert min(ratios) <= 8
