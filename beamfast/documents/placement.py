@@ -233,9 +233,9 @@ class _Inside:
         if target.tag in VOID and target.namespace is Namespace.HTML:
             raise EditRefused(f"{target.tag} has no content", code="void-element")
         parent: Element | DocumentFragment = target
-        for child in target.children[:1]:
-            if isinstance(child, DocumentFragment):  # the content of a template
-                parent = child
+        first = _first_of(target)
+        if isinstance(first, DocumentFragment):  # the content of a template
+            parent = first
         text = document.text
         start = content_start(target, text.text)
         if start is None or start_of(target, text.text) is None:
