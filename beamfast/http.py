@@ -72,6 +72,7 @@ class Request:
         roles: of that user.
         expires: value of ``time.time()`` at which what names the user ends, or
             None; streams of the request end then.
+        handshake_key: of a WebSocket request whose head has been checked, or empty.
         probe: the request only asks whether a GET would be allowed.
         started: value of the loop's clock at the end of the head, in seconds.
     """
@@ -83,6 +84,7 @@ class Request:
         "_is_websocket",
         "_source",
         "expires",
+        "handshake_key",
         "headers",
         "http_version",
         "is_secure",
@@ -122,6 +124,7 @@ class Request:
         self.user: str | None = None
         self.roles: frozenset[str] = frozenset()
         self.expires: float | None = None
+        self.handshake_key: str = ""
         self.probe: bool = False
         self.started: float = 0.0
         self._source = source

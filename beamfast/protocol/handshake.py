@@ -64,6 +64,9 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
     Raises:
         HandshakeError: 426 for another version, 400 for all other faults.
     """
+    if request.handshake_key and versions == (VERSION,):
+        # A plugin asks before it says 101, and the connection when it does.
+        return request.handshake_key
     headers = request.headers
     if not request.is_websocket:
         raise HandshakeError(400, "Not a WebSocket request")
@@ -82,6 +85,7 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
     if len(keys) != 1 or not _is_key(keys[0]):
         raise HandshakeError(400, "Missing or invalid Sec-WebSocket-Key")
     parse_extensions(headers)
+    request.handshake_key = keys[0]
     return keys[0]
 
 
@@ -224,15 +228,13 @@ def upgrade_fields(
     Raises:
         ValueError: as :func:`further_fields`.
     """
-    fields = further_fields(headers)
-    fields.add("Upgrade", "websocket")
-    fields.add("Connection", "Upgrade")
-    fields.add("Sec-WebSocket-Accept", accept_key(key))
+    fields = [("Upgrade", "websocket"), ("Connection", "Upgrade")]
+    fields.append(("Sec-WebSocket-Accept", accept_key(key)))
     if subprotocol is not None:
-        fields.add("Sec-WebSocket-Protocol", subprotocol)
+        fields.append(("Sec-WebSocket-Protocol", subprotocol))
     if extensions:
-        fields.add("Sec-WebSocket-Extensions", extensions)
-    return fields
+        fields.append(("Sec-WebSocket-Extensions", extensions))
+    return Headers([*further_fields(headers), *fields] if headers else fields)
 
 
 def server_handshake(

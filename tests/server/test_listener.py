@@ -4,11 +4,13 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import struct
+from pathlib import Path
 
 import pytest
 
 from beamfast.connection.admission import Admission
-from beamfast.server import listener as module
+from beamfast.server import binding, listener as module
 from beamfast.server.binding import bind_tcp, bind_unix
 from beamfast.server.certificates import Certificates
 from beamfast.server.config import HostConfig
@@ -32,6 +34,22 @@ async def serve(make_service):
 
 async def test_what_connects_is_served(serve, ask):
     assert (await ask(await serve())).endswith(b"\r\n\r\n127.0.0.1 False")
+
+
+if binding.SPREADS:
+
+    def room(listener):
+        """Return how many connections may wait: ``tcpi_sacked`` of a listener."""
+        about = listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 104)
+        return struct.unpack_from("I", about, 28)[0]
+
+    async def test_2048_connections_may_wait_or_what_the_system_allows(serve):
+        most = int(Path("/proc/sys/net/core/somaxconn").read_text())
+        for bound in binding.bind_tcp_for(2, "127.0.0.1", 0):
+            assert room(bound) == min(2048, most)
+            await serve(bound)
+            # The loop listens once more, with a number of its own.
+            assert room(bound) == min(2048, most)
 
 
 async def test_a_unix_socket_is_served(serve, ask, tmp_path):
