@@ -9,6 +9,7 @@ are kept by the heartbeat, so an idle connection owns no timer and no parser.
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections import deque
 from collections.abc import Awaitable
@@ -57,7 +58,8 @@ class HttpConnection(HttpEndings):
         self._transport = transport
         self._is_secure = transport.get_extra_info("ssl_object") is not None
         peer = transport.get_extra_info("peername")
-        self._peer = peer[0] if isinstance(peer, tuple) else "-"
+        # One object for all connections of an address, such as a proxy's.
+        self._peer = sys.intern(peer[0]) if isinstance(peer, tuple) else "-"
         self._watch(self.service.head_timeout)
 
     def data_received(self, data: bytes) -> None:
