@@ -165,14 +165,20 @@ class Rules:
         self._names_head = any("HEAD" in rule.methods for rule in rules)
 
     @classmethod
-    def parse(cls, text: str) -> Rules:
-        """Read the rules of a page; one without path or method is passed over."""
+    def parse(cls, text: str, *, require_subject: bool = False) -> Rules:
+        """
+        Read the rules of a page; one without path or method is passed over.
+
+        Args:
+            text: of the page.
+            require_subject: also pass over one that says nobody.
+        """
         return cls(
             [
                 rule
                 for item in items_of(text)
                 if item.kind() == "AuthorizationRule"
-                and (rule := _read_rule(item)) is not None
+                and (rule := _read_rule(item, require_subject)) is not None
             ]
         )
 
@@ -207,13 +213,16 @@ class Rules:
         return any(method in rule.methods for rule in self.rules)
 
 
-def _read_rule(item: Item) -> Rule | None:
+def _read_rule(item: Item, require_subject: bool) -> Rule | None:
     subject = item.get("username") or item.get("role")
     words = ",".join(item.texts("method")).upper().split(",")
     methods = frozenset(word.strip() for word in words if word.strip())
     path = item.get("path")
     if not path or not methods:
         logger.warning("line %d: a rule without path or method", item.line)
+        return None
+    if not subject and require_subject:
+        logger.warning("line %d: a rule without subject", item.line)
         return None
     if not subject:
         logger.warning("line %d: a rule without subject counts for all", item.line)

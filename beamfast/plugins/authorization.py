@@ -38,9 +38,12 @@ class Options:
 
     Attributes:
         authfile: page with rules and roles, also as ``file://`` URL.
+        require_subject: a rule without user or role counts for nobody, instead of
+            for everybody.
     """
 
     authfile: Path = Path()
+    require_subject: bool = False
 
 
 class Authorization(Plugin[Options]):
@@ -60,7 +63,8 @@ class Authorization(Plugin[Options]):
     def _parse(self, text: str) -> tuple[Rules, dict[str, Credential]]:
         for problem in validate_page(text, SCHEMAS):
             logger.warning("%s, %s", self.options.authfile, problem)
-        return Rules.parse(text), read_credentials(text)
+        rules = Rules.parse(text, require_subject=self.options.require_subject)
+        return rules, read_credentials(text)
 
     def start(self, context: Context) -> None:
         """Read rules as they were last edited, and have streams asked again then."""

@@ -15,6 +15,7 @@ from collections.abc import AsyncGenerator, Awaitable
 from dataclasses import dataclass
 from email.utils import formatdate
 from typing import BinaryIO, Final, Literal
+from urllib.parse import quote
 
 from beamfast.documents.change import Appending, Change, Removal, Replacement
 from beamfast.documents.document import Document
@@ -46,11 +47,24 @@ class Options:
         byte_ranges: answer ``Range: bytes=`` on files that are not HTML.
         charset: of text types, ``utf-8``, or ``none`` for bare types.
         max_body: bytes of an uploaded file; above it 413.
+        index_file: what stands for a folder, for every plugin of the host.
+        hide_dotfiles: names that begin with a dot do not exist, for every plugin.
+        redirect_dirs: answer a folder without its slash with 301 to the one with it.
+        root_dir: understood and without effect; the root of the host counts.
     """
 
     byte_ranges: bool = True
     charset: Literal["utf-8", "none"] = "utf-8"
     max_body: int = 8 * 2**20
+    index_file: str = "index.html"
+    hide_dotfiles: bool = True
+    redirect_dirs: bool = False
+    root_dir: str = "."
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be a file in a folder."""
+        if not self.index_file or "/" in self.index_file:
+            raise ValueError(f"index_file: {self.index_file!r} is no name of a file")
 
 
 class FileHandler(Plugin[Options]):
@@ -70,6 +84,10 @@ class FileHandler(Plugin[Options]):
         method = request.method
         if method in ("GET", "HEAD"):
             location = context.store.find(request.path)
+            if self.options.redirect_dirs and self._lacks_slash(request, location):
+                query = f"?{request.query}" if request.query else ""
+                place = f"{quote(request.path)}/{query}"
+                return Response(301, headers=[("Location", place)])
             committer = context.committer
             document = committer.glance(location)
             if document is None:
@@ -118,6 +136,10 @@ class FileHandler(Plugin[Options]):
         return Response(
             status, body, content_type=self._media_type(location), headers=headers
         )
+
+    def _lacks_slash(self, request: Request, location: Location) -> bool:
+        index = f"{request.path}/{self.options.index_file}"
+        return location.exists and location.key == index
 
     def _media_type(self, location: Location) -> str:
         media_type = location.media_type

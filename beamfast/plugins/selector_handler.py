@@ -49,11 +49,13 @@ class Options:
         invalid_selector_status: for empty and invalid selectors, 404 or 400.
         require_match: an edit has to name the tag that it was made against, in
             ``If-Match``; without one it is answered with 428.
+        root_dir: understood and without effect; the root of the host counts.
     """
 
     body_limit: int = 2**20
     invalid_selector_status: int = 404
     require_match: bool = False
+    root_dir: str = "."
 
 
 class SelectorHandler(Plugin[Options]):

@@ -10,14 +10,19 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any, Final
 
 from beamfast.commit.committer import Committer
 from beamfast.commit.lock import FileLock
 from beamfast.documents.store import DocumentStore
 from beamfast.journal.file import FileJournal
 from beamfast.pubsub.hub import Hub
-from beamfast.server.config import HostConfig, LimitsConfig
+from beamfast.server.config import HostConfig, LimitsConfig, PluginConfig
+
+#: Options of file-handler that the resolver of paths needs.
+_NAMES: Final = ("index_file", "hide_dotfiles")
 
 
 class Site:
@@ -42,7 +47,9 @@ class Site:
         limits: LimitsConfig | None = None,
     ) -> None:
         edit_limit = (limits or LimitsConfig()).edit_limit
-        self.store: DocumentStore = DocumentStore(config.root, edit_limit=edit_limit)
+        self.store: DocumentStore = DocumentStore(
+            config.root, edit_limit=edit_limit, **_names_of_files(config.plugins)
+        )
         self._journal = FileJournal(
             Path(self.store.root),
             durability=config.durability,
@@ -76,3 +83,14 @@ class Site:
     async def stop(self) -> None:
         """Finish the edits that wait."""
         await self.committer.close()
+
+
+def _names_of_files(plugins: Iterable[PluginConfig]) -> dict[str, Any]:
+    """Return what the plugin that serves files says about names; all go by it."""
+    for plugin in plugins:
+        if plugin.name == "file-handler":
+            said = plugin.options
+            return {one: said[one] for one in _NAMES if one in said}
+        if found := _names_of_files(plugin.nested):
+            return found
+    return {}

@@ -1,7 +1,7 @@
 """Which rule decides: subjects, paths, selectors, methods, and their ranks."""
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from beamfast.documents.document import Document
 from beamfast.documents.rules import Caller, Question, Rule, Rules
@@ -190,6 +190,8 @@ RULE = st.builds(
 )
 
 
+# A busy machine is no fault of the rules.
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(RULE, max_size=8), RULE, st.integers(0, 8))
 def test_a_further_deny_rule_never_widens_access(written, extra, place):
     deny = Rule(extra.subject, extra.path, extra.methods, extra.selector, allows=False)
@@ -199,3 +201,12 @@ def test_a_further_deny_rule_never_widens_access(written, extra, place):
         for question in (asked(), asked("PUT", selector="h1"), asked(path="/ann")):
             if after.allow(caller, question):
                 assert before.allow(caller, question)
+
+
+def test_a_rule_that_says_nobody_may_count_for_nobody():
+    text = (
+        "<p itemscope itemtype='https://rustybeam.net/schema/AuthorizationRule'>"
+        "<b itemprop=path>/*</b><b itemprop=method>GET</b><b itemprop=action>allow</b>"
+    )
+    assert len(Rules.parse(text).rules) == 1
+    assert Rules.parse(text, require_subject=True).rules == ()

@@ -4,10 +4,12 @@ import asyncio
 
 import pytest
 
+from beamfast.errors import ConfigError
 from beamfast.http import Response
 from beamfast.pubsub.hub import Hub
 from beamfast.server.config import HostConfig, PluginConfig
 from beamfast.server.host import Host, Hosts
+from beamfast.server.plugin_types import load_plugin
 
 from .conftest import PAGE
 
@@ -91,3 +93,41 @@ async def test_text_that_looks_like_a_marker_is_stored_verbatim(site, operation)
     assert (await site.ask("PUT", "/page.html", content, selector="li")).status == 206
     assert (await site.ask("POST", "/page.html", content, selector="ul")).status == 206
     assert site.read("page.html").count(content) == 2
+
+
+async def test_the_index_file_and_hidden_names_can_be_chosen(make_site, root):
+    (root / "folder").mkdir()
+    (root / "folder" / "default.htm").write_text("<p>default")
+    (root / ".note.txt").write_text("hidden")
+    files = PluginConfig(
+        "file-handler", {"index_file": "default.htm", "hide_dotfiles": False}
+    )
+    site = make_site(PluginConfig("selector-handler"), files)
+    assert (await site.ask("GET", "/folder/")).body == b"<p>default"
+    # One resolver for every plugin.
+    assert (await site.ask("GET", "/folder", selector="p")).status == 206
+    assert (await site.ask("GET", "/.note.txt")).body == b"hidden"
+    assert (await site.ask("GET", "/.beam/journal.db")).status == 404
+    nested = PluginConfig("directory", {}, (files,))
+    assert (await make_site(nested).ask("GET", "/folder/")).body == b"<p>default"
+
+
+async def test_a_folder_may_be_redirected_to_its_slash(make_site, root):
+    (root / "a folder").mkdir()
+    (root / "a folder" / "index.html").write_text("<p>index")
+    site = make_site(PluginConfig("file-handler", {"redirect_dirs": True}))
+    moved = await site.ask("GET", "/a%20folder?x=1")
+    assert (moved.status, moved.headers["Location"]) == (301, "/a%20folder/?x=1")
+    for path, status in [("/a%20folder/", 200), ("/page.html", 200), ("/none", 404)]:
+        assert (await site.ask("GET", path)).status == status
+
+
+def test_an_index_file_in_another_folder_is_a_mistake():
+    for name in ("", "a/b.html"):
+        with pytest.raises(ConfigError, match="index_file"):
+            load_plugin(PluginConfig("file-handler", {"index_file": name}))
+
+
+def test_the_root_that_the_original_had_is_understood():
+    for name in ("file-handler", "selector-handler"):
+        load_plugin(PluginConfig(name, {"root_dir": "./files"}))
