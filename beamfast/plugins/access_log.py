@@ -93,8 +93,12 @@ class AccessLog(Plugin[Options]):
     ) -> None:
         """Note the answer."""
         body, size = response.body, 0
-        if isinstance(body, bytes) and request.method != "HEAD":
-            size = len(body)
+        if request.method != "HEAD":
+            if isinstance(body, bytes):
+                size = len(body)
+            elif b"content-length" in response.headers.index:
+                # A file that is sent as it is read.
+                size = int(response.headers["content-length"])
         now = time.time()
         if self._is_json:
             line = self._record(request, response.status, size, now)

@@ -104,3 +104,26 @@ async def test_quotes_and_control_characters_cannot_break_the_line(make_site, tm
         response = await response
     [line] = await lines()
     assert "\\x22 200 1\\x0a127.0.0.1 - bob\\x1b[31m [" in line
+
+
+async def test_the_size_is_what_is_sent_also_of_large_files(make_site, tmp_path, root):
+    site, lines = log(make_site, tmp_path)
+    (root / "large.bin").write_bytes(bytes(3 * 2**20))
+    await site.ask("GET", "/large.bin")
+    await site.ask("GET", "/notes.txt", Range="bytes=2-4")
+    await site.ask("HEAD", "/large.bin")
+    assert [line.split()[-2:] for line in await lines()] == [
+        ["200", str(3 * 2**20)],
+        ["206", "3"],
+        ["200", "0"],
+    ]
+
+
+async def test_an_address_in_a_field_is_not_believed(make_site, tmp_path):
+    site, lines = log(make_site, tmp_path)
+    request = site.request("GET", "/notes.txt", b"", X_Forwarded_For="192.0.2.66")
+    request.remote_addr = "198.51.100.7"
+    response = site.hosts.handle(request)
+    if not hasattr(response, "status"):
+        await response
+    assert (await lines())[0].startswith("198.51.100.7 - - [")
