@@ -13,7 +13,9 @@ import importlib
 import importlib.util
 import ssl
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 #: Seconds that one answer of the provider may take.
@@ -41,16 +43,18 @@ class Endpoints:
         return "openid" in self.scope.split()
 
 
-PROVIDERS: Final = {
-    "google": Endpoints(issuer="https://accounts.google.com"),
-    "github": Endpoints(
-        auth_url="https://github.com/login/oauth/authorize",
-        token_url="https://github.com/login/oauth/access_token",  # noqa: S106 - a URL
-        user_info_url="https://api.github.com/user",
-        scope="user:email",
-    ),
-    "oidc": Endpoints(),
-}
+PROVIDERS: Final[Mapping[str, Endpoints]] = MappingProxyType(
+    {
+        "google": Endpoints(issuer="https://accounts.google.com"),
+        "github": Endpoints(
+            auth_url="https://github.com/login/oauth/authorize",
+            token_url="https://github.com/login/oauth/access_token",  # noqa: S106 - a URL
+            user_info_url="https://api.github.com/user",
+            scope="user:email",
+        ),
+        "oidc": Endpoints(),
+    }
+)
 
 
 class Registration(NamedTuple):

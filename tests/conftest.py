@@ -16,6 +16,7 @@ import subprocess
 import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -131,3 +132,14 @@ def join(registry):
     for subscriber in made:
         subscriber.wire.lose()
         subscriber.wire.peer.close()
+
+
+@pytest.fixture
+def openid_provider(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A real OpenID provider on loopback; see ``plugins/provider.py``."""
+    from .plugins.provider import Provider
+
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    provider = Provider()
+    yield provider
+    provider.stop()

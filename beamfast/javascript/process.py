@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-ENGINE: Final = Path(__file__).with_name("engine.py")
+ENGINE: Final[Path] = Path(__file__).with_name("engine.py")
 #: Seconds that a process may take to start, beside what a script may take.
 START: Final = 10.0
 

@@ -78,7 +78,8 @@ class PipelineReader:
             for child in item.nested:
                 yield from self._plugin(child)
             return
-        if "name" in generic and takes_name(found):
+        # Where nothing else does, the name says which plugin it is.
+        if generic.get("name", found) != found and takes_name(found):
             texts["name"] = [generic["name"]]
         priority = generic.get("priority", "0")
         if not re.fullmatch(r"-?\d+", priority):

@@ -27,6 +27,8 @@ class Provider(ThreadingHTTPServer):
     """One provider; tests change ``claims`` and ``changes`` to make it lie."""
 
     daemon_threads = True
+    client_id = CLIENT
+    client_secret = SECRET
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)

@@ -69,3 +69,14 @@ def test_a_file_beside_the_configuration_is_an_option(tmp_path, read):
     (tmp_path / "rules.html").write_text("")
     (found,) = read(written(name="redirect", rulesfile="rules.html"))
     assert found == PluginConfig("redirect", {"rules_file": tmp_path / "rules.html"})
+
+
+def test_a_name_that_says_which_plugin_it_is_is_no_option(tmp_path):
+    problems: list[tuple[str, str]] = []
+    reader = PipelineReader(
+        str(tmp_path / "config.html"), lambda *found: problems.append(found)
+    )
+    written = Written("1", "", {"name": ["chat"]}, {}, [])
+    [plugin] = reader.read([written])
+    assert problems == []
+    assert "name" not in plugin.options
