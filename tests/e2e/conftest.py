@@ -59,7 +59,12 @@ class Running:
         self._fresh: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self.wait_for_line(r"Ready at (\S+)/$")[1]
+        try:
+            self.url = self.wait_for_line(r"Ready at (\S+)/$")[1]
+        except BaseException:
+            # Nobody else knows the process yet.
+            self.process.kill()
+            raise
         self.port = int(self.url.rpartition(":")[2])
 
     def _read(self) -> None:
