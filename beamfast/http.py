@@ -19,7 +19,7 @@ from collections.abc import (
 from contextlib import aclosing
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, BinaryIO, Final, Protocol
+from typing import Any, BinaryIO, Final, Literal, Protocol
 
 from beamfast.errors import TooLarge
 from beamfast.headers import Headers, RawFields
@@ -273,6 +273,9 @@ class Upgrade:
         ping_timeout: seconds to wait for a pong before closing with 1011.
         legacy_drafts: speak the drafts before RFC 6455 too; whoever sets it has
             checked the origin.
+        stall_timeout: seconds for which a peer may read nothing, 0 for ever.
+        compression: ``shared``: what topics send is compressed once for all;
+            ``dedicated``: what is sent to each, with a window of its own; None.
     """
 
     on_open: Callable[[Any], object]
@@ -282,6 +285,8 @@ class Upgrade:
     ping_interval: float = 25.0
     ping_timeout: float = 20.0
     legacy_drafts: bool = False
+    stall_timeout: float = 30.0
+    compression: Literal["shared", "dedicated"] | None = "shared"
 
 
 class FileBody(abc.ABC):
@@ -322,11 +327,13 @@ class EventStream:
             function sends for as long as it runs, a function subscribes it.
         retry: seconds that a client waits before it reconnects.
         ping_interval: seconds between comments that keep proxies awake.
+        stall_timeout: seconds for which a client may read nothing, 0 for ever.
     """
 
     on_open: Callable[[Any], object]
     retry: float = 5.0
     ping_interval: float = 15.0
+    stall_timeout: float = 30.0
 
 
 class Response:

@@ -21,6 +21,7 @@ from beamfast.commit.keeper import Keeper
 from beamfast.commit.provenance import ChangedByHand
 from beamfast.commit.publication import ItemForm, Publication, WireForms
 from beamfast.commit.replica import Replica
+from beamfast.commit.resync import FreshCopies
 from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.entry import Entry, Version
@@ -51,6 +52,7 @@ class _Wish:
     wire_form: WireForm
     filters: frozenset[Selector]
     greet: Greeting | None
+    may_resync: bool
 
 
 class Followers:
@@ -88,6 +90,7 @@ class Followers:
         #: Counts who follows, if somebody wants to know.
         self.audience: Audience | None = None
         self._joining: dict[tuple[Any, str], list[asyncio.Task[None]]] = {}
+        self._copies = FreshCopies(replica, hub, loop, ready, is_ready, work)
 
     def follow(
         self,
@@ -122,7 +125,7 @@ class Followers:
         if filters and len(self._replica.filters(keeper) | filters) > FILTERS:
             raise TooManyFilters("The document has too many different filters")
         wire_form = self._forms.get(subscriber, form)
-        wish = _Wish(subscriber, keeper, wire_form, filters, greet)
+        wish = _Wish(subscriber, keeper, wire_form, filters, greet, form.may_resync)
         place = subscriber, self._replica.topic(location)
         if after is not None:
             self._stop_joining(place)
@@ -168,6 +171,7 @@ class Followers:
             task.cancel()
         if joining:
             await asyncio.wait(joining)
+        await self._copies.close()
 
     async def _catch_up(
         self, wish: _Wish, after: str | None, former: list[asyncio.Task[None]]
@@ -200,7 +204,14 @@ class Followers:
 
     def _subscribe(self, wish: _Wish) -> None:
         topic = self._replica.topic(wish.keeper.location)
-        self._hub.subscribe(wish.subscriber, topic, wish.wire_form, wish.filters)
+        self._hub.subscribe(
+            wish.subscriber,
+            topic,
+            wish.wire_form,
+            wish.filters,
+            slow_consumer="resync" if wish.may_resync else "close",
+            refresh=self._copies.send if wish.may_resync else None,
+        )
         if self.audience is not None:
             self.audience.join(topic, wish.subscriber)
 

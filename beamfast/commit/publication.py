@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from msgspec import structs
 
@@ -63,6 +63,8 @@ class DocumentSubscriber(Protocol):
 
     #: Called once when the connection is gone; first argument is the connection.
     on_close: Callable[..., None] | None
+    #: Items that may wait for it.
+    queue_items_limit: int
 
     @property
     def is_closing(self) -> bool:
@@ -90,6 +92,8 @@ class ItemForm:
         is_versioned: with the properties of ``beam.v1``.
         reset_selector: selector of a RESET, for clients that expect one.
         url: of its items; None for the one that the writer used.
+        slow_consumer: what happens when it is too slow: ``resync``, all that waits
+            is replaced by one RESET; or ``close``.
     """
 
     itemtype: str = SCHEMA_TYPE
@@ -97,6 +101,12 @@ class ItemForm:
     is_versioned: bool = False
     reset_selector: str | None = None
     url: str | None = None
+    slow_consumer: Literal["resync", "close"] = "resync"
+
+    @property
+    def may_resync(self) -> bool:
+        """True when a RESET may stand for what was left out."""
+        return self.takes_resets and self.slow_consumer == "resync"
 
 
 class WireForms:

@@ -117,6 +117,10 @@ class Replica:
         topic = self._hub.registry.topic(self.topic(keeper.location))
         return frozenset() if topic is None else topic.filters
 
+    def of_topic(self, topic: str) -> Keeper | None:
+        """Return the keeper whose topic this is, if it is known."""
+        return self._keepers.get(topic.removeprefix(f"document:{self._store.root}:"))
+
     # State.
 
     def committed(self, keeper: Keeper) -> Document | None:

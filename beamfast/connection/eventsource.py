@@ -17,21 +17,24 @@ from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
-from beamfast._outbound import Outbound
 from beamfast.connection.heartbeat import OUTSIDE
+from beamfast.connection.patience import Patient
 from beamfast.connection.service import Service
 from beamfast.errors import CloseCode, ConnectionClosed
 from beamfast.http import EventStream, Request
+from beamfast.protocol.epochs import EMPTY_BLOCK, GZIP_HEAD
 from beamfast.protocol.eventsource import comment, encode, encode_id, encode_retry
 from beamfast.protocol.target import query_parameter
 
 #: Seconds for the last bytes; then the socket is cut.
 CLOSE_TIMEOUT: Final = 10.0
+#: Seconds for a client that is too slow to read when it shall come back.
+OVERFLOW_TIMEOUT: Final = 1.0
 
 logger: logging.Logger = logging.getLogger("beamfast.eventsource")
 
 
-class EventSource(Outbound):
+class EventSource(Patient):
     """
     One open event stream; also the asyncio protocol of its transport.
 
@@ -47,7 +50,6 @@ class EventSource(Outbound):
 
     __slots__ = (
         "_ends",
-        "_is_stalled",
         "_ping_interval",
         "_retry",
         "_service",
@@ -62,7 +64,7 @@ class EventSource(Outbound):
     )
 
     def __init__(self, request: Request, stream: EventStream, service: Service) -> None:
-        super().__init__()
+        super().__init__(service.loop, stream.stall_timeout)
         self.path: str = sys.intern(request.path)
         self.user: str | None = request.user
         self.opened: int = 0
@@ -73,7 +75,6 @@ class EventSource(Outbound):
         self._ping_interval = stream.ping_interval
         self._retry = stream.retry
         self._service = service
-        self._is_stalled = False
         self._ends: asyncio.Event | None = None
         scheme = "https" if request.is_secure else "http"
         host = request.headers.get("host") or ""
@@ -94,8 +95,18 @@ class EventSource(Outbound):
             message = message.decode("utf-8", "replace")
         return encode(message)
 
+    def write(self, data: bytes) -> None:
+        """Send bytes to this client alone; compressed streams take them as blocks."""
+        if self.coding is not None:
+            # They enter the window of the client, which it shares with others.
+            self.leave_epochs()
+            data = self.coding.outside().encode(data)
+        super().write(data)
+
     def open(self, on_open: Callable[[EventSource], object]) -> None:
         """Send the reconnection time; let the program subscribe or send."""
+        if self.coding is not None:
+            super().write(GZIP_HEAD)
         self.write(encode_retry(self._retry))
         self._watch(self._ping_interval)
         try:
@@ -234,18 +245,21 @@ class EventSource(Outbound):
     def on_overflow(self) -> None:
         """The client does not keep up: end the stream, it reconnects and resumes."""
         logger.warning("the event stream of %s is too slow, closed", self.path)
-        self.abort()
+        self.drop_queue()
+        self.close(self._retry)
+        self._watch(OVERFLOW_TIMEOUT)
 
     def on_deadline(self, now: float) -> None:
         """Keep proxies awake, or give up a client that does not read at all."""
-        if self.is_closing or self._is_stalled:
+        if self.is_closing:
             self.abort()
-            return
-        # What waits keeps proxies awake by itself, once it moves.
-        self._is_stalled = self.is_paused
-        if not self._is_stalled:
-            self.write(comment())
-        self._watch(self._ping_interval)
+        elif not self.waits_for_peer(now):
+            # What waits keeps proxies awake by itself, once it moves.
+            if self.coding is None:
+                self.write(comment())
+            else:
+                super().write(EMPTY_BLOCK)
+            self._watch(self._ping_interval)
 
     def _watch(self, seconds: float) -> None:
         self._service.heartbeat.watch_for(self, seconds)
@@ -261,11 +275,6 @@ class EventSource(Outbound):
     def eof_received(self) -> bool:
         """The client is gone: close."""
         return False
-
-    def resume_writing(self) -> None:
-        """The client reads."""
-        self._is_stalled = False
-        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave every topic and tell the plugin."""

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from beamfast._outbound import Outbound
 from beamfast.connection.conversation import CLOSE_TIMEOUT, Conversation
 from beamfast.connection.heartbeat import OUTSIDE
+from beamfast.connection.patience import Patient
 from beamfast.connection.service import Surroundings
 from beamfast.errors import CloseCode
 from beamfast.protocol.driver import Driver, State
@@ -32,7 +32,7 @@ LINGER: Final = 2.0
 logger: logging.Logger = logging.getLogger("beamfast.websocket")
 
 
-class Link(Outbound):
+class Link(Patient):
     """
     A driver on a transport; also the asyncio protocol of the latter.
 
@@ -41,6 +41,7 @@ class Link(Outbound):
         path: what was asked for.
         ping_interval: seconds between own pings, 0 for none.
         ping_timeout: seconds to wait for the pong.
+        stall_timeout: seconds for which it may read nothing, 0 for ever.
         surroundings: loop, clock and tasks.
 
     Attributes:
@@ -78,8 +79,9 @@ class Link(Outbound):
         *,
         ping_interval: float = 25.0,
         ping_timeout: float = 20.0,
+        stall_timeout: float = 0.0,
     ) -> None:
-        super().__init__()
+        super().__init__(surroundings.loop, stall_timeout)
         # One object for all connections of a path.
         self.path: str = sys.intern(path)
         self.user: str | None = None
@@ -135,6 +137,8 @@ class Link(Outbound):
             self.abort()
         elif self._driver.has_held_failure:
             self._fail_at_last()
+        elif self.waits_for_peer(now):
+            pass  # a ping would wait behind all the rest
         elif conversation is not None and conversation.is_paused:
             # No pong is read while nothing is; a write tells whether the peer lives.
             self._send_ping(self._ping_interval)

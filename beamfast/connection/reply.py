@@ -17,7 +17,10 @@ from beamfast.connection.legacy import open_legacy
 from beamfast.connection.service import Service
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError
-from beamfast.http import Headers, Request, Response
+from beamfast.http import Headers, Request, Response, Upgrade
+from beamfast.protocol.deflate import Deflate
+from beamfast.protocol.epochs import DEDICATED, SHARED
+from beamfast.protocol.extensions import FIELD, Extension, negotiate, parse_extensions
 from beamfast.protocol.handshake import is_legacy, server_handshake
 from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
 
@@ -137,15 +140,42 @@ def become_websocket(
         exchange.answer()
         return open_legacy(transport, service, request, response, start)
     try:
-        handshake = server_handshake(request, subprotocol=upgrade.subprotocol)
+        answer, extensions = compression_of(service, request, upgrade)
+        handshake = server_handshake(
+            request, subprotocol=upgrade.subprotocol, extensions=answer
+        )
     except HandshakeError as error:
         return Response(error.status, str(error), headers=error.headers)
     response.headers.update(handshake)
     exchange.answer()
     transport.write(head(service, exchange, response))
-    websocket = WebSocket.of_request(request, upgrade, service)
+    websocket = WebSocket.of_request(request, upgrade, service, extensions)
     start(websocket, transport, service, request, upgrade.on_open)
     return websocket
+
+
+def compression_of(
+    service: Service, request: Request, upgrade: Upgrade
+) -> tuple[str, tuple[Extension, ...]]:
+    """
+    Negotiate permessage-deflate (RFC 7692, 7.1).
+
+    Returns:
+        What the 101 says about it, and the extension at work, if there is one.
+
+    Raises:
+        HandshakeError: 400, the client's offer cannot be read.
+    """
+    if upgrade.compression is None or FIELD not in request.headers:
+        return "", ()
+    is_shared = upgrade.compression == "shared"
+    offers = parse_extensions(request.headers)
+    answers, active = negotiate(offers, [SHARED if is_shared else DEDICATED])
+    if is_shared and active:
+        deflate = active[0]
+        assert isinstance(deflate, Deflate)
+        active = (service.codings.deflate(deflate.agreement),)
+    return ", ".join(map(str, answers)), active
 
 
 def become_event_source(
@@ -157,6 +187,10 @@ def become_event_source(
     describe_stream(response.headers)
     request = exchange.request
     source = EventSource(request, stream, service)
+    if response.encoding == "gzip":
+        response.headers.set("Content-Encoding", "gzip")
+        response.headers.add_token("Vary", "Accept-Encoding")
+        source.coding = service.codings.gzip
     exchange.answer()
     exchange.keep_alive = False
     transport.write(head(service, exchange, response))

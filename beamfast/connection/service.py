@@ -12,6 +12,7 @@ from beamfast._fanout import TopicRegistry
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
+from beamfast.protocol.epochs import Codings
 from beamfast.protocol.head import HeadReader, Limits
 
 #: What runs as long as a connection, or for one message.
@@ -111,6 +112,7 @@ class Service(Handlers):
         self.heartbeat: Heartbeat = Heartbeat(loop)
         self.expiry: Expiry = Expiry(loop)
         self.name_server(server)
+        self.codings: Codings = Codings()
         self.limits: Limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout

@@ -10,7 +10,7 @@ listens). The first costs a task while the handler runs, the others nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable
+from collections.abc import AsyncIterable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from beamfast._fanout import has_topics
@@ -28,6 +28,8 @@ from beamfast.connection.receiver import Receiver
 from beamfast.connection.service import Surroundings
 from beamfast.errors import CloseCode
 from beamfast.http import Request, Upgrade
+from beamfast.protocol.epochs import SharedDeflate
+from beamfast.protocol.extensions import Extension
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
 
 if TYPE_CHECKING:
@@ -59,7 +61,11 @@ class WebSocket(Receiver):
 
     @classmethod
     def of_request(
-        cls, request: Request, upgrade: Upgrade, surroundings: Surroundings
+        cls,
+        request: Request,
+        upgrade: Upgrade,
+        surroundings: Surroundings,
+        extensions: Sequence[Extension] = (),
     ) -> Self:
         """Return the socket that follows the 101 for ``request``."""
         driver = Rfc6455Driver(
@@ -67,6 +73,7 @@ class WebSocket(Receiver):
             max_size=upgrade.max_size,
             max_fragments=upgrade.max_fragments,
             subprotocol=upgrade.subprotocol,
+            extensions=extensions,
         )
         websocket = cls(
             driver,
@@ -74,7 +81,12 @@ class WebSocket(Receiver):
             surroundings,
             ping_interval=upgrade.ping_interval,
             ping_timeout=upgrade.ping_timeout,
+            stall_timeout=upgrade.stall_timeout,
         )
+        if extensions and isinstance(extensions[0], SharedDeflate):
+            websocket.coding = extensions[0]
+            # What goes to this peer alone goes as it is.
+            websocket._is_plain = True
         websocket.user = request.user
         return websocket
 

@@ -40,12 +40,20 @@ class Options:
         allowed_origins: foreign origins that may connect, beside the host's own.
         retry: seconds that a client waits before it reconnects.
         ping_interval: seconds between comments.
+        slow_consumer: what happens to a reader with more items waiting than
+            ``broadcast_buffer_size``: ``resync`` sends the whole document instead,
+            ``close`` ends the stream, and it comes back and resumes.
+        broadcast_buffer_size: items that may wait for a reader, at most 1 MiB.
+        stall_timeout: seconds for which a client may read nothing at all.
     """
 
     stream_item: Literal["auto", "schema", "legacy"] = "auto"
     allowed_origins: tuple[str, ...] = ()
     retry: float = 5.0
     ping_interval: float = 15.0
+    slow_consumer: Literal["resync", "close"] = "resync"
+    broadcast_buffer_size: int = 1000
+    stall_timeout: float = 30.0
 
 
 class EventSourcePlugin(Plugin[Options]):
@@ -57,7 +65,10 @@ class EventSourcePlugin(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
-        self._form = ItemForm(LEGACY_TYPE if legacy else SCHEMA_TYPE)
+        self._form = ItemForm(
+            LEGACY_TYPE if legacy else SCHEMA_TYPE,
+            slow_consumer=self.options.slow_consumer,
+        )
         self._streams = Streams(_ACCEPT, _end, self._forget)
         self._context: Context
 
@@ -98,6 +109,7 @@ class EventSourcePlugin(Plugin[Options]):
             ),
             retry=self.options.retry,
             ping_interval=self.options.ping_interval,
+            stall_timeout=self.options.stall_timeout,
         )
         return Response(200, stream=stream)
 
@@ -113,6 +125,7 @@ class EventSourcePlugin(Plugin[Options]):
     ) -> None:
         logger.info("[eventsource] connect %s", location.key)
         self._streams.add(source, roles, expires)
+        source.queue_items_limit = self.options.broadcast_buffer_size
         context.committer.subscribe(
             source,
             location,

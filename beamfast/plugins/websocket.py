@@ -82,8 +82,12 @@ class Options:
         max_messages_per_second: of one client; above it an error, 0 for any number.
         max_subscriptions: of one client.
         broadcast_documents: also send plain sockets what changes a whole document.
-        url_form: ``url`` of an item: as its ``writer`` spelled it, or the path of the
-            ``subscriber``.
+        url_form: ``url`` of items: by their ``writer``, or path of the ``subscriber``.
+        compression: of items, ``shared`` by all; of replies, ``dedicated``; or ``off``.
+        slow_consumer: send who reads too slowly the whole document (``resync``, if it
+            knows resets), or ``close`` with 1013.
+        broadcast_buffer_size: items that may wait for a reader, at most 1 MiB.
+        stall_timeout: seconds for which a peer may read nothing at all.
     """
 
     stream_item: Literal["auto", "schema", "legacy"] = "auto"
@@ -99,6 +103,10 @@ class Options:
     max_subscriptions: int = 128
     broadcast_documents: bool = False
     url_form: Literal["writer", "subscriber"] = "writer"
+    compression: Literal["shared", "dedicated", "off"] = "shared"
+    slow_consumer: Literal["resync", "close"] = "resync"
+    broadcast_buffer_size: int = 1000
+    stall_timeout: float = 30.0
 
 
 class WebSocketPlugin(Plugin[Options]):
@@ -111,12 +119,12 @@ class WebSocketPlugin(Plugin[Options]):
         super().__init__(options)
         legacy = self.options.stream_item == "legacy"
         itemtype = LEGACY_TYPE if legacy else SCHEMA_TYPE
-        self._versioned = ItemForm(itemtype, is_versioned=True)
-        # Clients of the original know no resets; one that says what it has seen
-        # does.
+        form = partial(ItemForm, itemtype, slow_consumer=self.options.slow_consumer)
+        self._versioned = form(is_versioned=True)
+        # Clients of the original know no resets; one that says what it has seen does.
         whole = self.options.broadcast_documents
-        self._bare = ItemForm(itemtype, takes_resets=whole, reset_selector="html")
-        self._resuming = ItemForm(itemtype, takes_resets=True, reset_selector="html")
+        self._bare = form(takes_resets=whole, reset_selector="html")
+        self._resuming = form(reset_selector="html")
         self._numbers = itertools.count(1)
         # One object for all sockets, so that each costs a reference.
         self._receiver = self._receive
@@ -165,13 +173,10 @@ class WebSocketPlugin(Plugin[Options]):
         location = context.store.find(request.path)
         options = self.options
         after = query_parameter(request.query, "since")
-        subprotocol = choose_subprotocol(
-            offered_subprotocols(request.headers), (SUBPROTOCOL,)
-        )
-        if subprotocol is not None:
-            form = self._versioned
-        else:
-            form = self._bare if after is None else self._resuming
+        offered = offered_subprotocols(request.headers)
+        subprotocol = choose_subprotocol(offered, (SUBPROTOCOL,))
+        bare = self._bare if after is None else self._resuming
+        form = bare if subprotocol is None else self._versioned
         # Clients of the original would apply these items to the page.
         wants_presence = (
             subprotocol is not None
@@ -190,6 +195,8 @@ class WebSocketPlugin(Plugin[Options]):
             max_size=options.message_size_limit,
             ping_interval=options.ping_interval,
             ping_timeout=options.ping_timeout,
+            stall_timeout=options.stall_timeout,
+            compression=None if options.compression == "off" else options.compression,
         )
         return Response(101, upgrade=upgrade)
 
@@ -230,6 +237,7 @@ class WebSocketPlugin(Plugin[Options]):
             self._addresses[websocket] = address
             self._per_address[address] += 1
         websocket.on_message = MethodType(self._receiver, websocket)
+        websocket.queue_items_limit = self.options.broadcast_buffer_size
         greet = partial(_greet, websocket, form, location.key)
         context.committer.subscribe(
             websocket,

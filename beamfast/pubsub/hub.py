@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Set
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from beamfast._fanout import TopicRegistry
 from beamfast._outbound import Outbound
@@ -21,6 +21,12 @@ from beamfast.pubsub.sequence import Said, Sequence, SequenceLog
 
 #: Returns the framed bytes of one message, ready for the sockets of a lane.
 WireForm = Callable[[Any], bytes]
+
+#: What happens to a subscriber that is too slow.
+SlowConsumer = Literal["close", "resync", "drop-oldest", "coalesce"]
+
+#: Asks for a fresh copy, for subscriber, topic and wire form.
+Refresh = Callable[[Any, str, WireForm], object]
 
 
 class Hub:
@@ -81,6 +87,9 @@ class Hub:
         topic: str,
         wire_form: WireForm | None = None,
         filters: frozenset[object] = frozenset(),
+        *,
+        slow_consumer: SlowConsumer = "close",
+        refresh: Refresh | None = None,
     ) -> int:
         """
         Send ``subscriber`` everything published on ``topic`` from now on.
@@ -96,6 +105,13 @@ class Hub:
                 binary one.
             filters: only messages that match one of these; empty for the whole
                 topic. However many match, each message comes once.
+            slow_consumer: what happens to a subscriber with more waiting than its
+                budget: ``close`` it (1013); ``resync``: leave out all that waits
+                and send a fresh copy; ``drop-oldest``: leave out the oldest
+                messages; ``coalesce``: leave out what a newer message with the same
+                key replaces, and close when that is not enough.
+            refresh: of ``resync``: called with subscriber, topic and wire form when
+                nothing waits any more, to call ``registry.resume()`` with the copy.
 
         Returns:
             the number of subscribers of the topic in this process; 0 when the
@@ -104,10 +120,18 @@ class Hub:
         Raises:
             TypeError: the subscriber frames nothing by itself, and no wire form
                 is given.
+            ValueError: there is no such policy, or ``refresh`` does not fit.
         """
         if wire_form is None:
             wire_form = own_form(subscriber)
-        if not self.registry.subscribe(subscriber, topic, wire_form, filters):
+        if not self.registry.subscribe(
+            subscriber,
+            topic,
+            wire_form,
+            filters,
+            slow_consumer=slow_consumer,
+            refresh=refresh,
+        ):
             return 0
         return self.registry.subscribers(topic)
 
@@ -123,6 +147,7 @@ class Hub:
         matched: Set[object] = frozenset(),
         exclude: Outbound | None = None,
         same_item: bool = False,
+        key: object = None,
     ) -> int:
         """
         Send ``message`` to every subscriber of ``topic`` in this loop turn.
@@ -134,6 +159,8 @@ class Hub:
             exclude: a subscriber that shall not get it.
             same_item: this and the message before belong to one edit, which
                 counts as one item in the queue of a slow subscriber.
+            key: what the message is about, for subscribers with ``coalesce``; not
+                told to other processes.
 
         Returns:
             the number of subscribers of the topic in this process.
@@ -141,7 +168,12 @@ class Hub:
         if isinstance(message, str | bytes):
             self.bus.forward(topic, message)
         return self.registry.publish(
-            topic, message, matched=matched, exclude=exclude, same_item=same_item
+            topic,
+            message,
+            matched=matched,
+            exclude=exclude,
+            same_item=same_item,
+            key=key,
         )
 
     def publish_threadsafe(
