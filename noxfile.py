@@ -152,6 +152,24 @@ def random_edits(session: nox.Session) -> None:
 
 
 @nox.session
+def soak(session: nox.Session) -> None:
+    """Come and go 100,000 times, play 12,000 histories of topics, run for minutes."""
+    session.install("-e", ".", *group("test"))
+    env = {
+        "BEAMFAST_CYCLES": "100000",
+        "BEAMFAST_HISTORIES": "12000",
+        "BEAMFAST_TLS_HISTORIES": "1000",
+    }
+    files = [
+        "tests/connection/test_churn.py",
+        "tests/test_fanout_histories.py",
+        "tests/test_fanout_tls.py",
+    ]
+    session.run("pytest", "-s", "--timeout=3600", *files, env=env)
+    session.run("python", "-m", "benches.soak", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Run the test suite and report the lines and branches it misses."""
     session.install("-e", ".", *group("coverage"))

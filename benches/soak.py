@@ -1,0 +1,190 @@
+"""
+Thousands of subscribers of one document, a fifth of which never reads.
+
+``python -m benches.soak`` starts a server, subscribes ``--subscribers`` sockets,
+edits the document ``--rate`` times a second for ``--seconds``, and checks that
+everybody who reads gets every edit once and in order. It prints how long edits
+took to arrive, what was done about the others, and the server's memory over time.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import re
+import resource
+import select
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from benches.compare import make_folder
+
+UPGRADE = (
+    b"GET /live.html HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Protocol: beam.v1\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
+#: What an edit says: its number and when it was sent.
+MARK = re.compile(rb"edit (\d+) at (\d+)")
+
+
+class Reader:
+    """One subscriber: what it has seen last, and the end of what it received."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self.seen = 0
+        self.rest = b""
+
+    def read(self, now: int, delays: list[int]) -> None:
+        """Take what is there; every edit comes after the one before it."""
+        data = self.rest + self.sock.recv(1 << 16)
+        end = 0
+        for mark in MARK.finditer(data):
+            number = int(mark[1])
+            if number != self.seen + 1:
+                raise SystemExit(f"edit {number} came after {self.seen}")
+            self.seen = number
+            delays.append(now - int(mark[2]))
+            end = mark.end()
+        self.rest = data[end:][-64:]
+
+
+def connect(port: int) -> socket.socket:
+    """Subscribe one socket to the document."""
+    sock = socket.create_connection(("127.0.0.1", port))
+    sock.sendall(UPGRADE)
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        answer += sock.recv(4096)
+    if b" 101 " not in answer:
+        raise SystemExit(f"not upgraded: {answer[:200]!r}")
+    return sock
+
+
+def edit(sock: socket.socket, number: int) -> None:
+    """Edit the element ``#live`` over a connection that stays open."""
+    body = f'<div id="live">edit {number} at {time.monotonic_ns()} {"." * 200}</div>'
+    head = (
+        "PUT /live.html HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: selector=#live\r\n"
+        f"Content-Type: text/html\r\nContent-Length: {len(body)}\r\n\r\n"
+    )
+    sock.sendall(head.encode() + body.encode())
+    answer = sock.recv(65536)
+    while b"\r\n\r\n" not in answer:
+        answer += sock.recv(65536)
+    if not answer.startswith(b"HTTP/1.1 2"):
+        raise SystemExit(f"the edit failed: {answer[:200]!r}")
+
+
+def memory(pid: int) -> int:
+    """Return the bytes of anonymous memory of a process."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    found = re.search(r"^Anonymous:\s+(\d+) kB", text, re.MULTILINE)
+    return int(found[1]) * 1024 if found else 0
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Any:
+    """Run the server that users run, in one process; yield its port and pid."""
+    command = [sys.executable, "-m", "beamfast", "serve", str(folder)]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--workers", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if found := re.search(r"Ready at http://\S+:(\d+)/", line):
+                drain = threading.Thread(target=process.stdout.read, daemon=True)
+                drain.start()
+                yield int(found[1]), process.pid
+                return
+        raise SystemExit("the server did not start")
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def soak(subscribers: int, deaf: int, rate: float, seconds: float) -> dict[str, Any]:
+    """Run once and return the figures."""
+    with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
+        port, pid = stack.enter_context(serving(make_folder(Path(place))))
+        sockets = [
+            stack.enter_context(connect(port)) for _ in range(subscribers + deaf)
+        ]
+        # Evenly among the others, as they come.
+        every = len(sockets) // deaf if deaf else len(sockets) + 1
+        silent = set(range(0, len(sockets), every)) if deaf else set()
+        readers = {}
+        poll = select.epoll()
+        for index, sock in enumerate(sockets):
+            if index not in silent:
+                readers[sock.fileno()] = Reader(sock)
+                poll.register(sock, select.EPOLLIN)
+        editor = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+        delays: list[int] = []
+        history: list[tuple[float, int]] = []
+        edits = int(rate * seconds)
+
+        def work() -> None:
+            start = time.monotonic()
+            for number in range(1, edits + 1):
+                time.sleep(max(0, start + number / rate - time.monotonic()))
+                edit(editor, number)
+
+        writer = threading.Thread(target=work, daemon=True)
+        begun = time.monotonic()
+        writer.start()
+        give_up = begun + 10 * seconds + 60
+        while any(reader.seen < edits for reader in readers.values()):
+            for fd, _ in poll.poll(0.5):
+                readers[fd].read(time.monotonic_ns(), delays)
+            now = time.monotonic() - begun
+            if not history or now >= history[-1][0] + seconds / 24:
+                history.append((round(now, 1), memory(pid)))
+            if time.monotonic() > give_up:
+                behind = sum(reader.seen < edits for reader in readers.values())
+                raise SystemExit(f"{behind} readers wait for edits that never came")
+        took = time.monotonic() - begun
+    delays.sort()
+    warm = [size for when, size in history if when >= took / 4]
+    return {
+        "subscribers": len(readers),
+        "never reading": len(silent),
+        "edits": edits,
+        "seconds": round(took, 1),
+        "deliveries": len(delays),
+        "p50_ms": delays[len(delays) // 2] / 1e6,
+        "p99_ms": delays[len(delays) * 99 // 100] / 1e6,
+        "memory_MiB": [round(size / 2**20, 1) for _, size in history],
+        "growth_MiB": round((max(warm) - min(warm)) / 2**20, 1),
+    }
+
+
+def main() -> None:
+    """Read the command line, run, print JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--subscribers", type=int, default=8000)
+    parser.add_argument("--deaf", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=20.0)
+    parser.add_argument("--seconds", type=float, default=120.0)
+    options = parser.parse_args()
+    needed = options.subscribers + options.deaf + 200
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
+    print(json.dumps(soak(**vars(options)), indent=1))
+
+
+if __name__ == "__main__":
+    main()
