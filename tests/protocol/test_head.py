@@ -1,8 +1,9 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from beamfast._head import HeadCollector
 from beamfast.errors import RequestError
-from beamfast.protocol.head import HeadReader, Limits
+from beamfast.protocol.head import HeadReader, Limits, build_request
 from beamfast.protocol.http11 import RequestParser
 
 GET = b"GET /a%20b/../c?d HTTP/1.1\r\nHost: a\r\n"
@@ -78,6 +79,24 @@ def test_everything_else_is_left_to_the_parser(data):
 def test_limits_are_those_of_the_parser():
     assert HeadReader(Limits(fields=0)).read(GET + END) is None
     assert HeadReader(Limits(fields=1)).read(GET + END) is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "status"),
+    [
+        (b"GET /", "0.9", 400),
+        (b"GET /", "2.0", 505),
+        (b"CONNECT a:1", "1.1", 501),
+        (b"GET a", "1.1", 400),
+    ],
+)
+def test_what_is_not_answered_is_refused_with_its_status(line, version, status):
+    head = HeadCollector(100, 100, 10)
+    head.method, head.target = line.split(b" ")
+    head.index = {b"host": [b"a"]}
+    with pytest.raises(RequestError) as caught:
+        build_request(head, version, None)
+    assert caught.value.status == status
 
 
 PIECES = [
