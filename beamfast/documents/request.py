@@ -57,8 +57,8 @@ def requested(
         method: ``PUT``, ``POST`` or ``DELETE``.
         selector: of the element.
         content: body of the request.
-        get_all: returns the values of all header fields of a name. A body of type
-            ``text/plain`` is text, any other is markup.
+        get_all: returns the values of all header fields of a name. The body is
+            markup; beside ``Beam-Position`` the type ``text/plain`` makes it text.
         template_scope: the selector also enters ``template`` elements.
 
     Raises:
@@ -92,7 +92,9 @@ def requested(
         template_scope,
         name,
         match=_match(_only("Beam-Match", get_all)),
-        is_text=_is_plain_text(get_all("content-type")),
+        # Of a string that a page hands to fetch() browsers say the same, and mean
+        # nothing by it.
+        is_text=position is not None and _is_plain_text(get_all("content-type")),
         dedupe=dedupe is not None,
     )
 

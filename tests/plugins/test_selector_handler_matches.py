@@ -52,12 +52,23 @@ async def test_nothing_matched_and_that_was_all_right(site):
     assert (answer.status, answer.headers["ETag"]) == (204, etag)
 
 
-async def test_plain_text_is_escaped_and_markup_is_not(site):
-    await site.ask("POST", "/page.html", b"<b>&", "h1", Content_Type="text/plain")
-    await site.ask("POST", "/page.html", b"<b>x</b>", "li", Content_Type="text/html")
+async def test_plain_text_at_a_position_is_escaped_and_markup_is_not(site):
+    end = {"Beam_Position": "beforeend"}
+    await site.ask(
+        "POST", "/page.html", b"<b>&", "h1", Content_Type="text/plain", **end
+    )
+    await site.ask(
+        "POST", "/page.html", b"<b>x</b>", "li", Content_Type="text/html", **end
+    )
     page = site.read("page.html")
     assert b"Notes&lt;b>&amp;</h1>" in page
     assert b"<li>a<b>x</b></li>" in page
+
+
+async def test_a_string_of_fetch_is_markup(site):
+    plain = "text/plain;charset=UTF-8"
+    await site.ask("POST", "/page.html", b"<b>x</b>", "li", Content_Type=plain)
+    assert b"<li>a<b>x</b></li>" in site.read("page.html")
 
 
 async def test_new_children_make_old_ones_with_the_same_id_go(site):

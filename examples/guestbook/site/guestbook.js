@@ -1,6 +1,5 @@
 // Follow the page, write entries, and show what may be removed.
 const read = (item, name) => item.querySelector(`[itemprop="${name}"]`);
-// Without a type browsers say text/plain, and then the content is text.
 const range = (selector) => ({
   Range: `selector=${encodeURIComponent(selector)}`,
   "Content-Type": "text/html",

@@ -18,7 +18,6 @@ export function follow() {
 }
 
 export function send(method, selector, body) {
-  // Without a type browsers say text/plain, and then the content is text.
   const headers = {
     Range: `selector=${encodeURIComponent(selector)}`,
     "Content-Type": "text/html",

@@ -2,7 +2,6 @@
 const TYPES = { "#users": "Credential", "#rules": "AuthorizationRule" };
 
 function send(method, selector, body) {
-  // Without a type browsers say text/plain, and then the content is text.
   const headers = {
     Range: `selector=${encodeURIComponent(selector)}`,
     "Content-Type": "text/html",
