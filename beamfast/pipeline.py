@@ -158,6 +158,9 @@ class Plugin(Generic[OptionsT]):
     def stop(self) -> None:
         """Flush and free what :meth:`start` began."""
 
+    async def finish(self) -> None:
+        """Wait for what :meth:`stop` could only tell to end."""
+
     def reload(self, previous: Self) -> None:
         """
         Take over what the plugin in this place knew; called before :meth:`start`.
@@ -224,6 +227,7 @@ class Pipeline:
                     await asyncio.wait_for(self._idle, RETIREMENT)
         finally:
             self.stop()
+        await self.finish()
 
     def start(self) -> None:
         """Start every plugin, in order; all or none."""
@@ -238,6 +242,14 @@ class Pipeline:
         """Stop every plugin; one that fails does not keep the others running."""
         self.context.rights.close()
         self._stop(self.plugins)
+
+    async def finish(self) -> None:
+        """Wait for what plugins told to end when they were stopped."""
+        for plugin in self.plugins:
+            try:
+                await plugin.finish()
+            except Exception:
+                logger.exception("plugin %s could not finish", plugin.name)
 
     def _stop(self, plugins: Sequence[Plugin[Any]]) -> None:
         for plugin in plugins:

@@ -52,6 +52,11 @@ class Directory(Plugin[Options]):
         if self._pipeline is not None:
             self._pipeline.stop()
 
+    async def finish(self) -> None:
+        """Wait for the plugins inside."""
+        if self._pipeline is not None:
+            await self._pipeline.finish()
+
     def handle_request(
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response | None] | None:

@@ -97,6 +97,7 @@ class Host:
         if self._owns_site:
             await self.site.stop()
         self.pipeline.stop()
+        await self.pipeline.finish()
 
 
 class Hosts:

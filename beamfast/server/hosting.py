@@ -149,6 +149,7 @@ class Hosting:
             await site.stop()
         for host in self.hosts:
             host.pipeline.stop()
+            await host.pipeline.finish()
         # What has waited for its last request has nothing left to wait for.
         for task in self._retiring:
             task.cancel()
