@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         InvalidState as InvalidState,
         ProtocolError as ProtocolError,
         RequestError as RequestError,
+        Unsupported as Unsupported,
     )
     from beamfast.http import (
         EventStream as EventStream,
@@ -85,6 +86,7 @@ _HOMES: Final = {
     "Selector": "documents.selector",
     "Server": "server.server",
     "ServerConfig": "server.config",
+    "Unsupported": "errors",
     "Upgrade": "http",
     "WebSocket": "connection.websocket",
     "connect": "client.websocket",

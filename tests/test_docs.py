@@ -128,3 +128,13 @@ def test_what_a_page_shows_is_a_configuration(name, block, tmp_path, monkeypatch
     )
     plugins = read_html_config(config, "config.html").hosts[0].plugins
     assert name in {one.name for outer in plugins for one in (outer, *outer.nested)}
+
+
+def test_every_public_name_is_explained_and_no_other():
+    text = (REFERENCE / "python.md").read_text("utf-8")
+    for module in ("beamfast", "beamfast.protocol"):
+        (part,) = re.findall(
+            rf"^## `{re.escape(module)}`\n(.*?)(?=^## )", text, re.DOTALL | re.MULTILINE
+        )
+        explained = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
+        assert sorted(explained) == sorted(importlib.import_module(module).__all__)
