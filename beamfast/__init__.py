@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from beamfast.client.websocket import connect as connect
     from beamfast.connection.eventsource import EventSource as EventSource
     from beamfast.connection.websocket import WebSocket as WebSocket
+    from beamfast.context import Context as Context
     from beamfast.documents.document import Document as Document
     from beamfast.documents.edit import Edit as Edit
     from beamfast.documents.selector import Selector as Selector
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         Upgrade as Upgrade,
     )
     from beamfast.pipeline import (
-        Context as Context,
         Pipeline as Pipeline,
         Plugin as Plugin,
     )
@@ -63,7 +63,7 @@ _HOMES: Final = {
     "ConfigError": "errors",
     "ConnectError": "errors",
     "ConnectionClosed": "errors",
-    "Context": "pipeline",
+    "Context": "context",
     "Document": "documents.document",
     "DocumentError": "errors",
     "DocumentStore": "documents.store",

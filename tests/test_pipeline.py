@@ -397,22 +397,3 @@ def test_replaced_content_leaves_the_fields_that_are_not_about_it():
     replace_content(response, 410, "gone", "text/html")
     assert (response.status, response.body) == (410, b"gone")
     assert list(response.headers) == [("Allow", "GET"), ("Content-Type", "text/html")]
-
-
-def test_166_topics_of_plugins_and_hosts_cannot_collide():
-    class Store:
-        def __init__(self, root):
-            self.root = root
-
-    names = [
-        (plugin, root, name)
-        for plugin in ("chat", "chat:/a", "log-view")
-        for root in ("/a", "/a:/b", "/b")
-        for name in ("/b:x", "x", "/x")
-    ]
-    topics = {
-        Context(Store(root), None, None).topic(plugin, name)
-        for plugin, root, name in names
-    }
-    assert len(topics) == len(names)
-    assert not any(topic.startswith("document:") for topic in topics)
