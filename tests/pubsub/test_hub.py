@@ -169,7 +169,7 @@ async def test_who_is_gone_cannot_subscribe(hub, subscriber):
     assert not hub.subscribe(subscriber, "a", line)
 
 
-async def test_the_sender_can_be_left_out(hub):
+async def test_159_the_sender_can_be_left_out(hub):
     sender, other = Subscriber(hub), Subscriber(hub)
     for one in (sender, other):
         hub.subscribe(one, "a", line)
@@ -268,3 +268,65 @@ async def test_an_ordered_topic_is_in_memory_when_there_are_no_other_workers(hub
     assert [said.message for said in heard] == ["x"]
     await hub.close()
     await hub.close()
+
+
+class Broken(Wire):
+    """A transport that somebody else has closed."""
+
+    def write(self, data):
+        raise RuntimeError("closed")
+
+    def abort(self):
+        """There is nothing to abort."""
+
+
+async def test_161_a_failing_subscriber_does_not_stop_the_others(hub):
+    before, failing, after = Framed(hub), Framed(hub), Framed(hub)
+    failing.wire = Broken()
+    broken = Framed.__new__(Framed)
+    Outbound.__init__(broken)
+    broken.attach(failing.wire, hub.registry.state)
+    for one in (before, broken, after):
+        hub.subscribe(one, "a")
+    hub.publish("a", "1")
+    hub.publish("a", "2")
+    await turn()
+    assert (before.text, after.text) == ("1;2;", "1;2;")
+
+
+async def test_163_frames_are_built_once_for_all_that_take_the_same(hub):
+    for _ in range(100):
+        hub.subscribe(Framed(hub), "a")
+    before = hub.registry.counters.encodes
+    hub.publish("a", "x")
+    assert hub.registry.counters.encodes == before + 1
+    assert hub.registry.counters.deliveries == 100
+
+
+async def test_164_ten_thousand_subscribers_get_a_message_each_in_order(hub):
+    subscribers = [Framed(hub) for _ in range(10_000)]
+    for one in subscribers:
+        hub.subscribe(one, "a")
+    messages = [str(number) * 1024 for number in range(3)]
+    for message in messages:
+        assert hub.publish("a", message) == 10_000
+    for _ in range(200):
+        await asyncio.sleep(0)
+    expected = "".join(f"{message};" for message in messages)
+    assert all(one.text == expected for one in subscribers)
+
+
+async def test_165_a_connection_sees_the_order_of_publishing(hub):
+    subscriber = Framed(hub)
+    hub.subscribe(subscriber, "a")
+    sent = []
+    for number in range(200):
+        if number % 7 == 3:
+            subscriber.write(line(number))
+        else:
+            hub.publish("a", number)
+        sent.append(f"{number};")
+        if number % 11 == 0:
+            await asyncio.sleep(0)
+    await turn()
+    assert subscriber.text == "".join(sent)

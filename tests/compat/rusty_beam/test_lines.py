@@ -7,7 +7,7 @@ import pytest
 
 TESTS = Path(__file__).parent.parent.parent
 TABLE = Path(__file__).parent / "lines.md"
-OTHERS = [TESTS / "compat" / "production" / "lines.md"]
+OTHERS = [TESTS / "compat" / name / "lines.md" for name in ("production", "websocket")]
 ROW = re.compile(r"\| (\d+) \| .+ \| (.+) \|")
 OPEN = re.compile(r"\*open:\* \S.+")
 
