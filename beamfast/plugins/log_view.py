@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from beamfast.errors import RequestError
 from beamfast.http import EventStream, Request, Response, Upgrade
@@ -55,6 +55,9 @@ _FILTER_LIMIT: Final = 200
 #: Pieces of a file that are passed on before the loop has its turn.
 _TURN: Final = 16
 
+#: What stands where lines were left out.
+SKIPPED: Final = "… lines skipped …"
+
 logger: logging.Logger = logging.getLogger("beamfast.log_view")
 
 
@@ -69,6 +72,8 @@ class Options:
         refresh_ms: milliseconds between two looks at a file.
         tail_lines: lines that a viewer gets of what is there already.
         max_batch: bytes that are sent together at most.
+        slow_consumer: what happens to a viewer that does not keep up: it gets the
+            last lines, and a line that says that others were left out; or ``close``.
         public: anybody may look.
         allowed_origins: foreign origins that may connect, beside the host's own.
     """
@@ -78,6 +83,7 @@ class Options:
     refresh_ms: int = 1000
     tail_lines: int = 100
     max_batch: int = 2**16
+    slow_consumer: Literal["drop-oldest", "close"] = "drop-oldest"
     public: bool = False
     allowed_origins: tuple[str, ...] = ()
 
@@ -107,13 +113,14 @@ class Wanted:
 
     def __call__(self, lines: Lines) -> bytes:
         """Return the wire bytes of what is wanted, none for nothing."""
-        text = lines.text
-        if self.words or self.severities:
-            kept = [line for line in text.split("\n") if self._wants(line)]
-            if not kept:
-                return b""
-            text = "\n".join(kept)
-        return self.frame(text, lines.position, None)
+        text = self.select(lines.text)
+        return self.frame(text, lines.position, None) if text else b""
+
+    def select(self, text: str) -> str:
+        """Return the lines of ``text`` that are wanted."""
+        if not (self.words or self.severities):
+            return text
+        return "\n".join(line for line in text.split("\n") if self._wants(line))
 
     def _wants(self, line: str) -> bool:
         if self.words and self.words not in line.lower():
@@ -235,6 +242,9 @@ class Log:
         self._tail_lines = options.tail_lines
         self._refresh = options.refresh_ms / 1000
         self._timer: asyncio.TimerHandle | None = None
+        self._when_slow: dict[str, Any] = {}
+        if options.slow_consumer == "drop-oldest":
+            self._when_slow = {"slow_consumer": "resync", "refresh": self._catch_up}
 
     def join(self, viewer: Any, wanted: Wanted, after: str | None) -> None:
         """Send what the viewer missed, or the last lines, and then all that come."""
@@ -246,7 +256,13 @@ class Log:
         past = missed or self._tail.last_lines(self._tail_lines)
         if past is not None and past.text:
             viewer.write(wanted(past))
-        self._hub.subscribe(viewer, self._topic, wanted)
+        self._hub.subscribe(viewer, self._topic, wanted, **self._when_slow)
+
+    def _catch_up(self, viewer: Any, topic: str, wanted: Wanted) -> None:
+        """Go on with the last lines, for a viewer that was too slow for the rest."""
+        past = self._tail.last_lines(self._tail_lines) or Lines("", "")
+        text = f"{SKIPPED}\n{wanted.select(past.text)}"
+        self._hub.registry.resume(viewer, topic, wanted.frame(text, past.position, None))
 
     def left(self, *_: object) -> None:
         """Stop looking when nobody is left."""

@@ -1,6 +1,7 @@
 """The log view of a real server, seen by a program and by a browser."""
 
 import base64
+import socket
 
 import pytest
 import websockets.sync.client
@@ -62,6 +63,26 @@ def test_logs_are_shown_to_users_and_to_nobody_else(serve, configure, site, log)
     assert server.request("GET", "/logs")[0] == 401
     known = "Basic " + base64.b64encode(b"anna:secret").decode()
     assert server.request("GET", "/logs", Authorization=known)[0] == 200
+
+
+def test_162_a_viewer_that_does_not_keep_up_is_told_that_lines_are_missing(server, log):
+    with socket.socket() as slow, watch(server) as quick:
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(("127.0.0.1", server.port))
+        fields = "Host: localhost\r\nAccept: text/event-stream"
+        slow.sendall(f"GET /logs/events HTTP/1.1\r\n{fields}\r\n\r\n".encode())
+        seen = b""
+        while b"data: begin" not in seen:
+            seen += slow.recv(4096)
+        for number in range(400):
+            append(log, f"{number} {'x' * 40_000}\n" * 2)
+        append(log, "the end\n")
+        while "the end" not in quick.recv(timeout=60):
+            pass
+        while b"data: the end" not in seen:
+            seen += slow.recv(2**20)
+    assert seen.count("… lines skipped …".encode()) >= 1
+    assert len(seen) < 400 * 2 * 40_000
 
 
 @pytest.mark.system("chromium")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from beamfast.errors import ConfigError
+from beamfast.pubsub.tail import OpenFile
 from beamfast.server.config import PluginConfig
 from beamfast.server.plugin_types import load_plugin, load_plugins
 
@@ -181,13 +182,23 @@ async def test_a_viewer_that_comes_back_gets_what_it_missed(make_logs):
     assert await seen(lost, 1) == ["five"]
 
 
-async def test_the_file_is_closed_when_nobody_looks(make_logs, tmp_path):
+async def test_the_file_is_closed_when_nobody_looks(make_logs, monkeypatch):
+    closed = []
+
+    def note(file):
+        closed.append(file)
+
+    monkeypatch.setattr(OpenFile, "close", note)
     logs = make_logs()
-    before = len(list(Path("/dev/fd").iterdir()))
-    viewer = await logs.watch()
+    viewer, other = await logs.watch(), await logs.watch()
     viewer.connection_lost(None)
     viewer.on_close(viewer)
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert closed == []
+    other.connection_lost(None)
+    other.on_close(other)
+    (file,) = closed
+    monkeypatch.undo()
+    file.close()
 
 
 @pytest.mark.parametrize(

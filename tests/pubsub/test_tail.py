@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from beamfast.pubsub.tail import LINE_LIMIT, PATIENCE, Lines, Tail
+from beamfast.pubsub.tail import LINE_LIMIT, PATIENCE, Lines, OpenFile, Tail
 
 
 class Followed:
@@ -133,15 +133,22 @@ def test_a_file_that_has_its_name_back_goes_on(log):
     assert log.look() == ["b"]
 
 
-def test_the_files_of_a_follower_are_closed(log):
-    before = len(list(Path("/dev/fd").iterdir()))
+def test_the_files_of_a_follower_are_closed(log, monkeypatch):
+    closed = []
+    close = OpenFile.close
+
+    def note(file):
+        closed.append(file)
+        close(file)
+
+    monkeypatch.setattr(OpenFile, "close", note)
     for number in range(5):
         log.path.rename(log.path.with_suffix(f".{number}"))
         log.append("x\n")
         log.look()
     for _ in range(PATIENCE + 1):
         log.look()
-    assert len(list(Path("/dev/fd").iterdir())) == before
+    assert len(set(closed)) == len(closed) == 5
 
 
 def test_a_folder_or_a_pipe_is_no_log(tmp_path):
