@@ -121,6 +121,10 @@ def examples() -> list[tuple[str, str]]:
 def test_what_a_page_shows_is_a_configuration(name, block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "site").mkdir()
+    # The application that the page about foreign ones names.
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "main.py").write_text("async def app(*_): pass")
+    monkeypatch.syspath_prepend(tmp_path)
     config = (
         f"<div itemscope itemtype='{SCHEMA}HostConfig'>"
         "<b itemprop=hostname>localhost</b><b itemprop=hostRoot>site</b>"

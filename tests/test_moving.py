@@ -205,9 +205,8 @@ def test_the_frames_of_the_page_are_encoded_and_decoded(naviserver):
     assert frames == [(9, b"?")]
 
 
-@pytest.mark.parametrize(
-    "page", sorted(PAGES.glob("moving-from-*.md")), ids=lambda page: page.stem
-)
-def test_every_page_has_a_table_of_names(page):
-    rows = re.findall(r"^\| `", page.read_text("utf-8"), re.MULTILINE)
+@pytest.mark.parametrize("name", ["faye-websocket", "websocket-driver", "naviserver"])
+def test_every_page_has_a_table_of_names(name):
+    text = (PAGES / f"moving-from-{name}.md").read_text("utf-8")
+    rows = re.findall(r"^\| `", text, re.MULTILINE)
     assert len(rows) >= 12
