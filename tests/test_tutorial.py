@@ -2,9 +2,12 @@
 
 import contextlib
 import os
+import queue
 import re
 import subprocess
 import sys
+import threading
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -18,17 +21,51 @@ ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
 
 
 @contextlib.contextmanager
-def running(folder, name, port):
+def running(folder, name, port, program=None, **options):
     """Run a program as a process, with another port than the page has."""
     path = folder / name
-    path.write_text(PROGRAMS[name].replace("8765", str(port)), "utf-8")
+    path.write_text((program or PROGRAMS[name]).replace("8765", str(port)), "utf-8")
     command = [sys.executable, str(path)]
-    options = {"stdout": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
+    options |= {"stdout": subprocess.PIPE, "text": True, "env": ENVIRONMENT}
     with subprocess.Popen(command, **options) as process:
         try:
             yield process
         finally:
             process.kill()
+
+
+LIVE_PAGE = (ROOT / "docs/tutorial/first-live-page.md").read_text("utf-8")
+
+
+def test_the_live_page_is_served_and_watched_from_python(tmp_path):
+    (tmp_path / "site").mkdir()
+    (page,) = re.findall(r"```html\n(.*?)```", LIVE_PAGE, re.DOTALL)
+    (tmp_path / "site/index.html").write_text(page)
+    serve, watch = re.findall(r"```python\n(.*?)```", LIVE_PAGE, re.DOTALL)
+    serve = serve.replace("3000", "0")
+    with running(tmp_path, "shop.py", 0, serve, cwd=tmp_path) as serving:
+        url = serving.stdout.readline().removeprefix("Ready at ").strip()
+        watch = watch.replace("http://127.0.0.1:3000/", url)
+        seen = queue.Queue()
+        with running(tmp_path, "watch.py", 0, watch) as watching:
+            reader = threading.Thread(
+                target=lambda: [*map(seen.put, watching.stdout)], daemon=True
+            )
+            reader.start()
+            line = ""
+            while "<li>Milk</li>" not in line:
+                # Again until the watcher is connected.
+                field = {"Range": "selector=#list"}
+                item = urllib.request.Request(
+                    url, b"<li>Milk</li>", field | {"Content-Type": "text/html"}
+                )
+                urllib.request.urlopen(item, timeout=20).close()
+                with contextlib.suppress(queue.Empty):
+                    line = seen.get(timeout=0.5)
+            watching.kill()
+            reader.join(10)
+        serving.terminate()
+        assert serving.wait(30) == 0
 
 
 def promised(program):
