@@ -49,6 +49,7 @@ from beamfast.server.control import (
 from beamfast.server.hosting import Prepared
 from beamfast.server.loading import load_with_environment
 from beamfast.server.logs import dump_tasks, log_to_terminal
+from beamfast.server.plugin_types import load_plugins
 from beamfast.server.server import Server
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
@@ -247,6 +248,8 @@ def print_config(path: Path, overrides: str) -> int:
     try:
         loaded = load_with_environment(path, overrides_from_json(overrides))
         loaded.config.check()
+        for host in loaded.config.hosts:
+            load_plugins(host.plugins)
     except ConfigError as error:
         sys.stdout.write(str(error))
         return UNUSABLE

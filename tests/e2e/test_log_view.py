@@ -2,6 +2,8 @@
 
 import base64
 import socket
+import subprocess
+import sys
 
 import pytest
 import websockets.sync.client
@@ -63,6 +65,14 @@ def test_logs_are_shown_to_users_and_to_nobody_else(serve, configure, site, log)
     assert server.request("GET", "/logs")[0] == 401
     known = "Basic " + base64.b64encode(b"anna:secret").decode()
     assert server.request("GET", "/logs", Authorization=known)[0] == 200
+
+
+def test_175_a_configuration_that_shows_logs_to_everybody_is_refused(configure, log):
+    file = configure({"LogView": {"urls": "/logs", "file_app": str(log)}})
+    check = [sys.executable, "-m", "beamfast", "check", file]
+    refused = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert "anybody could read the logs" in refused.stderr + refused.stdout
 
 
 def test_162_a_viewer_that_does_not_keep_up_is_told_that_lines_are_missing(server, log):
