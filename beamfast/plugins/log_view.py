@@ -19,13 +19,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
-from beamfast.errors import RequestError
+from beamfast.errors import CloseCode, RequestError
 from beamfast.http import EventStream, Request, Response, Upgrade
 from beamfast.pages import CONNECT, check_urls, find_place, page_response
 from beamfast.pipeline import Context, Plugin
 from beamfast.protocol.handshake import accept_upgrade, check_origin
 from beamfast.protocol.target import query_parameter
 from beamfast.pubsub.tail import Lines, Tail
+from beamfast.rights import MayRead, Streams
 
 #: Below the address of the page.
 EVENTS: Final = "events"
@@ -138,6 +139,7 @@ class LogView(Plugin[Options]):
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
         self._logs: dict[str, Log] = {}
+        self._streams = Streams((), _end)
 
     def check_place(self, before: Sequence[Plugin[Any]]) -> None:
         """
@@ -156,6 +158,7 @@ class LogView(Plugin[Options]):
 
     def start(self, context: Context) -> None:
         """Get ready; files are opened when somebody looks."""
+        self._streams.start(context.rights)
         if not self.options.urls:
             logger.warning("log-view has no urls, so nothing is shown")
         for name, path in self.options.file.items():
@@ -176,21 +179,23 @@ class LogView(Plugin[Options]):
         if not options.public and request.user is None:
             # A rule that lets everybody read a site did not mean its logs.
             return Response(403, "Only users with a name may read the logs")
+        if request.probe:
+            return MayRead()
         part = place[1]
         allowed = (*options.allowed_origins, *context.allowed_origins)
         if request.is_websocket and part in ("", CONNECT):
-            upgrade = Upgrade(partial(self._open, *self._asked(request)))
+            upgrade = Upgrade(self._opening(request))
             return accept_upgrade(request, upgrade, allowed_origins=allowed)
         if part == EVENTS and request.method == "GET":
             check_origin(request, allowed)
-            stream = EventStream(partial(self._open, *self._asked(request)))
+            stream = EventStream(self._opening(request))
             return Response(200, stream=stream)
         names = " ".join(options.file)
         return page_response(request, place, "log_view", {"logs": names})
 
-    def _asked(self, request: Request) -> tuple[Log, str, frozenset[str], str | None]:
+    def _opening(self, request: Request) -> Callable[[Any], None]:
         """
-        Return what a viewer wants to see, and from where on.
+        Return what opens a stream: what its viewer wants to see, and from where on.
 
         Raises:
             RequestError: 404 for a log that there is not, 400 for a severity.
@@ -208,18 +213,27 @@ class LogView(Plugin[Options]):
         )
         if not severities <= set(SEVERITIES.values()):
             raise RequestError(400, "There is no such severity")
-        return log, words, severities, request.headers.get("last-event-id")
+        after = request.headers.get("last-event-id")
+        roles, expires = request.roles, request.expires
 
-    def _open(
-        self,
-        log: Log,
-        words: str,
-        severities: frozenset[str],
-        after: str | None,
-        viewer: Any,
-    ) -> None:
-        viewer.on_close = log.left
-        log.join(viewer, Wanted(viewer.frame_item, words, severities), after)
+        def open_stream(viewer: Any) -> None:
+            self._streams.add(viewer, roles, expires)
+            viewer.on_close = partial(self._close, log)
+            log.join(viewer, Wanted(viewer.frame_item, words, severities), after)
+
+        return open_stream
+
+    def _close(self, log: Log, viewer: Any, *_: object) -> None:
+        self._streams.discard(viewer)
+        log.left()
+
+
+def _end(viewer: Any, code: CloseCode) -> None:
+    """End the stream of somebody who may not look any more."""
+    if hasattr(viewer, "close_nowait"):
+        viewer.close_nowait(code, "rights removed")
+    else:
+        viewer.close()
 
 
 class Log:
@@ -264,7 +278,7 @@ class Log:
         text = f"{SKIPPED}\n{wanted.select(past.text)}"
         self._hub.registry.resume(viewer, topic, wanted.frame(text, past.position, None))
 
-    def left(self, *_: object) -> None:
+    def left(self) -> None:
         """Stop looking when nobody is left."""
         if not self._hub.subscribers(self._topic):
             self.close()

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import websockets.exceptions
 import websockets.sync.client
 
 SCHEMA = "https://rustybeam.net/schema/"
@@ -32,9 +33,11 @@ def server(serve, configure, log):
     return serve(root=configure(plugins))
 
 
-def watch(server, query=""):
-    address = server.url.replace("http", "ws") + "/logs/connect" + query
-    return websockets.sync.client.connect(address, proxy=None, ping_interval=None)
+def watch(server, **options):
+    address = server.url.replace("http", "ws") + "/logs/connect"
+    return websockets.sync.client.connect(
+        address, proxy=None, ping_interval=None, **options
+    )
 
 
 def append(log, text):
@@ -53,18 +56,25 @@ def test_174_what_a_viewer_sends_reaches_nobody(server, log):
         assert one.recv(timeout=20) == two.recv(timeout=20) == "true line"
 
 
-def test_logs_are_shown_to_users_and_to_nobody_else(serve, configure, site, log):
-    (site.parent / "people.html").write_text(PEOPLE)
+def test_logs_are_shown_to_users_as_long_as_they_may_look(serve, configure, site, log):
+    people = site.parent / "people.html"
+    people.write_text(PEOPLE)
     plugins = {
-        "BasicAuth": {"authfile": f"file://{site.parent}/people.html"},
-        "Authorization": {"authfile": f"file://{site.parent}/people.html"},
-        "LogView": {"urls": "/logs", "file_app": str(log)},
+        "BasicAuth": {"authfile": f"file://{people}"},
+        "Authorization": {"authfile": f"file://{people}"},
+        "LogView": {"urls": "/logs", "file_app": str(log), "refresh_ms": "20"},
         "FileHandler": {},
     }
     server = serve(root=configure(plugins))
     assert server.request("GET", "/logs")[0] == 401
     known = "Basic " + base64.b64encode(b"anna:secret").decode()
     assert server.request("GET", "/logs", Authorization=known)[0] == 200
+    with watch(server, additional_headers={"Authorization": known}) as viewer:
+        assert viewer.recv(timeout=20) == "begin"
+        people.write_text(PEOPLE.replace(">allow<", ">deny<"))
+        with pytest.raises(websockets.exceptions.ConnectionClosed) as closed:
+            viewer.recv(timeout=30)
+        assert closed.value.rcvd.code == 4403
 
 
 def test_175_a_configuration_that_shows_logs_to_everybody_is_refused(configure, log):
