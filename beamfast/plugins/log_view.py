@@ -276,7 +276,9 @@ class Log:
         """Go on with the last lines, for a viewer that was too slow for the rest."""
         past = self._tail.last_lines(self._tail_lines) or Lines("", "")
         text = f"{SKIPPED}\n{wanted.select(past.text)}"
-        self._hub.registry.resume(viewer, topic, wanted.frame(text, past.position, None))
+        self._hub.registry.resume(
+            viewer, topic, wanted.frame(text, past.position, None)
+        )
 
     def left(self) -> None:
         """Stop looking when nobody is left."""
