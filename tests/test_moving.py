@@ -81,7 +81,7 @@ async def test_subprotocols_and_options_of_the_page_are_understood(faye):
         agreed = await faye["agree"](socket_url(server, "/protocols"))
         assert agreed == ("irc", "we speak irc")
         size = await faye["client_with_options"](socket_url(server, "/options"))
-        assert size == "2000000"
+        assert size == "1988889"
 
 
 async def test_the_event_stream_of_the_page_tells_its_news(faye, capsys):
