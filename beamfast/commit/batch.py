@@ -53,6 +53,7 @@ class Batch:
             somebody made by hand, or a step of the change that comes next.
         settled: changes that the log has already, and what it has; and such that
             matched nothing.
+        slice_started: when the loop had its last turn.
     """
 
     keeper: Keeper
@@ -60,6 +61,7 @@ class Batch:
     members: list[Waiting] = field(default_factory=list)
     outcomes: list[tuple[Waiting | None, Outcome]] = field(default_factory=list)
     settled: list[tuple[Waiting, Outcome]] = field(default_factory=list)
+    slice_started: float = 0.0
 
     @property
     def latest(self) -> Outcome:
@@ -100,7 +102,7 @@ class Batch:
             document, base = outcome.document, outcome.version
         members = iter([one for one in self.members if not one.answer.done()])
         fresh = not self.members
-        started = slice_started = time.monotonic()
+        started = self.slice_started = time.monotonic()
         size = 0
         names: set[str] = set()
         while True:
@@ -135,7 +137,7 @@ class Batch:
                     edit_limit=self.edit_limit,
                     filters=self.keeper.watched,
                 )
-                outcome = await _finished(steps)
+                outcome = await self._finished(steps)
             except Exception as error:
                 waiting.fail(error)
                 continue
@@ -148,9 +150,22 @@ class Batch:
             spent = time.monotonic()
             if fresh and spent - started > BATCH_SECONDS:
                 break
-            if spent - slice_started > SLICE_SECONDS:
-                await asyncio.sleep(0)
-                slice_started = time.monotonic()
+            await self._rest(spent)
+
+    async def _finished(self, steps: Generator[None, None, Outcome]) -> Outcome:
+        """Carry out a change, with a rest between its steps when they take long."""
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return cast("Outcome", end.value)
+            await self._rest(time.monotonic())
+
+    async def _rest(self, now: float) -> None:
+        """Let the loop turn, if it has not done so for long."""
+        if now - self.slice_started > SLICE_SECONDS:
+            await asyncio.sleep(0)
+            self.slice_started = time.monotonic()
 
     async def _done(self, journal: Journal, waiting: Waiting) -> Outcome | None:
         """Return what an earlier copy of the change has led to, if there was one."""
@@ -168,19 +183,6 @@ class Batch:
                 "Another change had this Idempotency-Key", code="idempotency-key"
             )
         return outcome
-
-
-async def _finished(steps: Generator[None, None, Outcome]) -> Outcome:
-    """Carry out a change; the loop gets a turn when it takes long."""
-    started = time.monotonic()
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            return cast("Outcome", end.value)
-        if time.monotonic() - started > SLICE_SECONDS:
-            await asyncio.sleep(0)
-            started = time.monotonic()
 
 
 def outcome_of(logged: Logged) -> Outcome:

@@ -37,7 +37,7 @@ def operate(
     filters: Iterable[Selector] = (),
 ) -> Generator[None, None, list[tuple[PatchItem, int, Edit]]]:
     """
-    Carry out ``items``, with a rest after each; return each edit with its item.
+    Carry out ``items``, with a rest between them; return each edit with its item.
 
     Args:
         items: in order; later ones see what earlier ones did.
@@ -52,6 +52,8 @@ def operate(
     apply = apply_xml if is_xml else apply_matching
     made = []
     for number, item in enumerate(items):
+        if number:
+            yield
         try:
             if item.tag is not None and item.tag != str(base):
                 selection = selection_of(document, item.operation, is_xml=is_xml)
@@ -64,7 +66,6 @@ def operate(
         made += [(item, number, edit) for edit in edits]
         if edits:
             document = edits[-1].document(base)
-        yield
     return made
 
 
