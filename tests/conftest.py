@@ -19,10 +19,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from beamfast._fanout import TopicRegistry
 
 from .turns import Loop, Subscriber
+
+# How long a machine that is busy takes says nothing about an example.
+settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("suite")
 
 DESELECTED = pytest.StashKey[int]()
 MISSING = pytest.StashKey[set[str]]()

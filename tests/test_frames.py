@@ -148,7 +148,7 @@ def chop(wire, cuts):
     return [wire[start:end] for start, end in itertools.pairwise(places)]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(streams(), st.lists(st.integers(0, 1200), max_size=12))
 def test_any_chopping_gives_the_same_calls(stream, cuts):
     wire, calls = stream
@@ -157,7 +157,7 @@ def test_any_chopping_gives_the_same_calls(stream, cuts):
     assert receiver.calls == calls
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=8), st.booleans())
 def test_any_chopping_of_garbage_gives_the_same_calls_and_code(wire, cuts, server):
     whole, pieces = Receiver(masked=server), Receiver(masked=server)
@@ -186,7 +186,7 @@ def peer_frames(wire, server):
     return frames, None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from([TEXT, BINARY, CLOSE, PING, PONG]),
     st.binary(max_size=300),
@@ -203,7 +203,7 @@ def test_websockets_reads_and_builds_the_same_frames(opcode, payload, server):
         assert ours == frame
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 @given(st.binary(max_size=40), st.booleans())
 @example(b"\x88\x80" + bytes(6), True)
 def test_websockets_objects_to_no_head_that_we_accept(wire, server):
@@ -496,7 +496,7 @@ def test_utf8_agrees_with_python_on_all_triples_of_edge_bytes(shift):
                     assert utf8_valid(text) == is_utf8(text), text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(max_size=200), st.integers(0, 400), st.integers(0, 400), st.binary())
 def test_utf8_in_pieces_agrees_with_the_whole(text, cut, place, noise):
     data = text.encode()

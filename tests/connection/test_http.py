@@ -195,7 +195,7 @@ async def mixed(request):
     return Response(200, request.target)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(request_kinds, max_size=8), st.lists(st.integers(1, 400), max_size=8))
 def test_any_pipeline_cut_anywhere_is_answered_in_order(on_fake, kinds, cuts):
     def application(request):

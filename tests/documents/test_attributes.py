@@ -1,7 +1,7 @@
 """Attributes and class tokens: only the characters of the value change."""
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation, apply
@@ -189,7 +189,6 @@ OLD = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(OLD, st.text(st.characters(codec="utf-8", exclude_characters="\0\r")))
 def test_any_value_is_read_back(old, value):
     done = edit(f"{old}text".encode(), Kind.SET_ATTRIBUTE, "p", "a", value)

@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.charset import Codec, decode
 from beamfast.errors import EditRefused
@@ -94,7 +94,6 @@ def test_characters_that_do_not_fit_become_references():
 
 
 @pytest.mark.parametrize("label", [None, *LABELS])
-@settings(deadline=None)
 @given(rest=st.binary())
 def test_decoding_and_encoding_gives_the_bytes_back_or_refuses(label, rest):
     source = rest if label is None else labelled(label, rest)

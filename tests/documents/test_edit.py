@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.document import Document
 from beamfast.documents.edit import Kind, Operation, apply
@@ -389,7 +389,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES)))
 def test_content_never_reaches_outside_its_place(pieces):
     before, after = b"<main><p>before</p>", b"<p>after</p></main>"

@@ -156,7 +156,6 @@ def edited(source, operation):
         return None
 
 
-@settings(deadline=None)
 @given(edits())
 def test_every_edit_gives_the_wanted_tree_or_is_refused(edit):
     source, operation = edit
@@ -167,7 +166,7 @@ def test_every_edit_gives_the_wanted_tree_or_is_refused(edit):
 
 
 # Derandomized, because the two parsers differ on about one document in 20,000.
-@settings(derandomize=True, max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300)
 @given(edits())
 def test_an_independent_parser_sees_the_wanted_tree(edit):
     source, operation = edit
@@ -183,7 +182,6 @@ def test_an_independent_parser_sees_the_wanted_tree(edit):
     assert "".join(read.html.split()) == "".join(expected.html.split())
 
 
-@settings(deadline=None)
 @given(edits())
 def test_no_byte_outside_the_splices_changes(edit):
     source, operation = edit
@@ -198,7 +196,6 @@ def test_no_byte_outside_the_splices_changes(edit):
         assert splice.removed == 0 or stray.startswith(b"</p")
 
 
-@settings(deadline=None)
 @given(edits())
 def test_position_and_count_find_the_new_nodes(edit):
     source, operation = edit
@@ -218,7 +215,7 @@ def test_position_and_count_find_the_new_nodes(edit):
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     PAGES, st.lists(st.tuples(KINDS, CSS, CONTENTS, NAMES), min_size=20, max_size=20)
 )
@@ -240,7 +237,6 @@ def test_chains_of_edits_on_kept_trees_equal_a_cold_parse(source, edits):
 @pytest.mark.parametrize(
     "label", ["utf-8", "windows-1252", "iso-8859-2", "koi8-r", "shift_jis", "gbk"]
 )
-@settings(deadline=None)
 @given(st.text(max_size=8), st.binary(max_size=12), st.booleans())
 def test_edits_keep_the_charset_and_every_other_byte(label, content, noise, bom):
     noise = noise.replace(b"<", b"").replace(b"&", b"")

@@ -1,7 +1,7 @@
 """Which rule decides: subjects, paths, selectors, methods, and their ranks."""
 
 import pytest
-from hypothesis import HealthCheck, given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.document import Document
 from beamfast.documents.rules import Caller, Question, Rule, Rules
@@ -191,7 +191,6 @@ RULE = st.builds(
 
 
 # A busy machine is no fault of the rules.
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(RULE, max_size=8), RULE, st.integers(0, 8))
 def test_a_further_deny_rule_never_widens_access(written, extra, place):
     deny = Rule(extra.subject, extra.path, extra.methods, extra.selector, allows=False)

@@ -2,7 +2,7 @@
 
 import pytest
 import turbohtml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.selector import Selector, parse_range, range_selector
 from beamfast.errors import SelectorError
@@ -119,7 +119,6 @@ def test_content_range_holds_visible_ascii_only():
     )
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_content_range_never_carries_control_or_foreign_characters(text):
     value = Selector(text.encode("utf-8", "replace").decode()).content_range()
@@ -127,7 +126,6 @@ def test_content_range_never_carries_control_or_foreign_characters(text):
     assert value.isprintable()
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_value_gives_a_selector_or_the_documented_error(text):
     try:

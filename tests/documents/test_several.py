@@ -172,7 +172,7 @@ CONTENTS = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(PAGES, st.sampled_from(list(Kind)), CSS, CONTENTS)
 def test_applying_the_items_one_by_one_gives_the_tree_of_the_file(
     page, kind, css, content

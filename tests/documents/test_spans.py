@@ -3,7 +3,7 @@
 import codecs
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.charset import decode
 from beamfast.documents.document import Document
@@ -176,7 +176,6 @@ def test_the_doctype_may_follow_comments_only():
     assert doctype_span("<p><!doctype html>") is None
 
 
-@settings(deadline=None)
 @given(st.text(st.sampled_from("a\r\né€😀<b>\ud7ff")), st.booleans())
 def test_offsets_agree_with_the_encoded_prefix(text, bom):
     source = codecs.BOM_UTF8 * bom + text.encode()

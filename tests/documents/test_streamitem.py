@@ -2,7 +2,7 @@
 
 import pytest
 import turbohtml
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from beamfast.documents.comparison import is_same_tree
 from beamfast.documents.document import Document
@@ -57,7 +57,6 @@ def test_method_url_and_selector_come_back_unchanged():
     )
 
 
-@settings(deadline=None)
 @given(st.text(), st.text())
 def test_no_url_or_selector_can_break_the_item(url, selector):
     # A parser cannot give NUL and lone surrogates back; neither names anything.
@@ -122,7 +121,6 @@ PIECES = [
 ]
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from(PIECES), min_size=1), st.sampled_from(list(Kind)))
 def test_no_content_can_alter_the_properties_of_its_item(pieces, kind):
     document = Document(b"<table><tr><td><div id=x>old</div>y</td></tr></table>")
@@ -180,7 +178,6 @@ SOURCES = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(SOURCES, st.lists(EDITS, max_size=12))
 def test_replaying_all_items_gives_the_tree_of_the_file(source, edits):
     viewer = Viewer(source)

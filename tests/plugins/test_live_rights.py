@@ -169,8 +169,7 @@ RULES = st.lists(
 
 @settings(
     max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(RULES, st.sampled_from([None, "ann", "eve"]), st.sampled_from(PATHS))
 def test_http_sockets_streams_and_subscriptions_agree_on_who_may_read(

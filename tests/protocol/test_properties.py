@@ -138,7 +138,7 @@ def unmasked(output):
 
 
 @each(DRIVERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(wire=wires, cuts=cuts)
 def test_any_chopping_gives_the_same_events_and_output(make, wire, cuts):
     events, output = play(make(), [wire])
@@ -151,7 +151,7 @@ def test_any_chopping_gives_the_same_events_and_output(make, wire, cuts):
 
 
 @each(FRAME_DRIVERS)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(wire=wires, more=wires)
 def test_a_failure_is_final_and_tells_the_peer_once(make, wire, more):
     driver = make()
@@ -178,7 +178,7 @@ def test_a_failure_is_final_and_tells_the_peer_once(make, wire, more):
 
 
 @each(DRIVERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(wire=wires)
 def test_no_input_raises_and_the_end_comes_once(make, wire):
     driver = make()
@@ -192,7 +192,7 @@ def test_no_input_raises_and_the_end_comes_once(make, wire):
         assert sum(isinstance(event, Closed) for event in events) == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(data=st.binary(), cuts=cuts)
 def test_no_event_stream_raises_but_for_its_size(data, cuts):
     decoder = EventStreamDecoder(max_size=LIMIT)
