@@ -2,6 +2,7 @@
 
 import logging
 import re
+from dataclasses import dataclass
 
 import pytest
 
@@ -14,8 +15,13 @@ from beamfast.server.html_config import read_html_config
 from beamfast.server.plugin_types import load_plugin
 
 
-class Refusing(Plugin[dict]):
-    """Answers as its options say."""
+@dataclass(frozen=True)
+class Options:
+    """None."""
+
+
+class Refusing(Plugin[Options]):
+    """Answers as the table below says."""
 
     name = "refusing"
 
