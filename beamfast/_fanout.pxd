@@ -33,6 +33,7 @@ cdef class Topic:
     cdef Lane lane_at(self, tuple key, int policy, role_t role)
     cdef int release(self, Lane lane) except -1
     cdef int move(self, Outbound member, Lane former, Lane lane) except -1
+    cdef list without(self, object exclude)
     cdef int admit(self) except -1
 
 
@@ -51,10 +52,5 @@ cdef class TopicRegistry:
     cdef int arm(self) except -1
     cdef int enlist(self, Lane lane) except -1
     cdef int deliver(
-        self,
-        Lane lane,
-        bytes message,
-        Outbound exclude,
-        bint same_item,
-        object key,
+        self, Lane lane, bytes message, list excluded, bint same_item, object key
     ) except -1

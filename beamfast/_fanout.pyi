@@ -1,5 +1,5 @@
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from typing import Any, Self, final
 
 from beamfast._lanes import Counters
@@ -45,7 +45,7 @@ class TopicRegistry:
         message: object,
         *,
         matched: Set[Any] = ...,
-        exclude: Outbound | None = None,
+        exclude: Outbound | Iterable[Outbound] | None = None,
         same_item: bool = False,
         key: Any = None,
     ) -> int: ...

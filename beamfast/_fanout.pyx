@@ -129,6 +129,24 @@ cdef class Topic:
         member.leave(&former.lane, &lane.lane)
         return 0
 
+    cdef list without(self, object exclude):
+        """Return the members that a message leaves out, each once."""
+        cdef Outbound member
+        cdef Lane lane
+        cdef list found = []
+        if isinstance(exclude, Outbound):
+            exclude = (exclude,)
+        for each in dict.fromkeys(exclude):
+            member = <Outbound?>each
+            lane = self.lane_of(member)
+            if lane is None:
+                continue
+            if lane.lane.is_shared:
+                # Others may refer to what it will not have got.
+                member.leave_epochs()
+            found.append(member)
+        return found
+
     cdef int admit(self) except -1:
         """Let who waits for it share a window, where one can begin anew."""
         cdef Lane waiting, shared
@@ -244,12 +262,17 @@ cdef class TopicRegistry:
 
         Raises:
             RuntimeError: a message in fragments is on its way to it.
-            ValueError: there is no such policy, or ``refresh`` does not fit.
+            ValueError: there is no such policy, ``refresh`` does not fit, or the
+                connection is on another event loop.
         """
         cdef Topic topic
         cdef Lane lane, former
         cdef int policy = policy_of(slow_consumer, refresh)
         cdef tuple key
+        if subscriber.state is not None and subscriber.state.loop is not self.loop:
+            raise ValueError(
+                "the connection is on another event loop: publish to that one's topics"
+            )
         if subscriber.conn.flags & CONN_MUTE:
             return False
         if subscriber.is_mid_message:
@@ -318,7 +341,7 @@ cdef class TopicRegistry:
         message,
         *,
         matched=frozenset(),
-        Outbound exclude=None,
+        exclude=None,
         bint same_item=False,
         key=None,
     ) -> int:
@@ -331,29 +354,33 @@ cdef class TopicRegistry:
 
         Args:
             matched: the filters that the message matches.
-            exclude: a subscriber that does not get it.
+            exclude: a connection that does not get it, or an iterable of them;
+                they need not be subscribed.
             same_item: this and the message before belong to one edit, which
                 counts as one item in the queue of a slow subscriber.
             key: what the message is about, for subscribers with ``coalesce``;
                 messages without one replace each other.
 
         Returns:
-            the number of subscribers of the topic, whatever their filters.
+            the number of subscribers of the topic that are not excluded, whatever
+            their filters.
 
         Raises:
+            TypeError: what is excluded is not a connection.
             Exception: whatever a wire form raised; then nobody gets the message.
         """
         cdef Topic topic = self.by_name.get(name)
         cdef Lane lane
         cdef dict encoded = {}
         cdef list concerned = []
+        cdef list excluded = None
+        cdef Py_ssize_t count
         if topic is None:
             return 0
         if topic.waiting:
             topic.admit()
         if exclude is not None:
-            # Others may refer to what it will not have got.
-            exclude.leave_epochs()
+            excluded = topic.without(exclude)
         for lane in topic.lanes:
             if lane.is_concerned(matched):
                 concerned.append(lane)
@@ -363,26 +390,20 @@ cdef class TopicRegistry:
         self.counters.published(len(encoded))
         for lane in concerned:
             message = encoded[lane.wire_form]
-            self.deliver(lane, message, exclude, same_item, key)
-        if exclude is not None:
-            exclude.settle()
-        return len(topic)
+            self.deliver(lane, message, excluded, same_item, key)
+        count = len(topic)
+        if excluded:
+            count -= len(excluded)
+            for member in excluded:
+                (<Outbound>member).settle()
+        return count
 
     cdef int deliver(
-        self,
-        Lane lane,
-        bytes message,
-        Outbound exclude,
-        bint same_item,
-        object key,
+        self, Lane lane, bytes message, list excluded, bint same_item, object key
     ) except -1:
-        cdef bint excluded = exclude is not None and lane.entry_of(exclude) != NULL
-        cdef uint64_t deliveries
+        cdef uint64_t deliveries = lane.lane.count
         if excluded:
-            # The number that an entry has seen can skip the next message only.
-            exclude.catch_up()
-            excluded = lane.entry_of(exclude) != NULL
-        deliveries = lane.lane.count - excluded
+            deliveries -= lane.chase(excluded)
         if not message or not deliveries:
             return 0
         if lane.coder is not None:
@@ -391,7 +412,7 @@ cdef class TopicRegistry:
             self.counters.compressions += lane.role != WAITING
         lane.append(message, same_item, key)
         if excluded:
-            lane.entry_of(exclude).seen = lane.lane.seq
+            lane.pass_over(excluded)
         (<Topic>lane.topic).counters.delivered(deliveries, len(message))
         self.counters.delivered(deliveries, len(message))
         if not lane.listed:

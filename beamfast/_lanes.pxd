@@ -1,7 +1,7 @@
 # cython: language_level=3
 """What :mod:`beamfast._fanout` takes from :mod:`beamfast._lanes`."""
 
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport int64_t, uint32_t, uint64_t
 
 from beamfast._backlog cimport Batch, conn_t, entry_t, frames_t, lane_t, mark_t
 from beamfast._outbound cimport Outbound
@@ -66,6 +66,8 @@ cdef class Lane:
     cdef bint is_busy(self) noexcept
     cdef bint is_concerned(self, object matched) except -1
     cdef entry_t *entry_of(self, Outbound member) noexcept
+    cdef int64_t chase(self, list members) except -1
+    cdef int pass_over(self, list members) except -1
     cdef int append(self, bytes message, bint same_item, object key) except -1
     cdef int freeze(self) except -1
     cdef object open_tail(self, uint32_t count)

@@ -14,7 +14,7 @@ cimport cython
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_Realloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int32_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 from beamfast._backlog cimport (
     SLOW_CLOSE,
@@ -100,6 +100,30 @@ cdef class Lane:
         return NULL if membership == NULL else &self.lane.entries[membership.slot]
 
     # Publishing.
+
+    cdef int64_t chase(self, list members) except -1:
+        """Send those of ``members`` that are in here what they lack; count them."""
+        cdef Outbound member
+        cdef int64_t count = 0
+        for member in members:
+            if self.entry_of(member) != NULL:
+                member.catch_up()
+                count += self.entry_of(member) != NULL
+        return count
+
+    cdef int pass_over(self, list members) except -1:
+        """
+        Leave ``members`` without the newest message.
+
+        The number that an entry has seen can skip that one only: :meth:`chase` first.
+        """
+        cdef Outbound member
+        cdef entry_t *entry
+        for member in members:
+            entry = self.entry_of(member)
+            if entry != NULL:
+                entry.seen = self.lane.seq
+        return 0
 
     cdef int append(self, bytes message, bint same_item, object key) except -1:
         """Add a message to the open run; ``same_item`` costs no budget item."""

@@ -7,7 +7,7 @@ from beamfast._fanout import TopicRegistry
 from beamfast._outbound import Outbound
 from beamfast._wire import LoopState
 
-from .turns import Subscriber
+from .turns import Loop, Subscriber
 
 
 def shout(message):
@@ -101,15 +101,36 @@ def test_a_connection_can_be_in_many_topics(registry, loop, join):
 def test_the_excluded_subscriber_misses_exactly_that_message(registry, loop, join):
     one, two, stranger = join("a"), join("a"), join("b")
     registry.publish("a", b"1")
-    assert registry.publish("a", b"2", exclude=one) == 2
+    assert registry.publish("a", b"2", exclude=one) == 1
     registry.publish("a", b"3", exclude=stranger)
     loop.run()
     assert (one.received(), two.received()) == (b"13", b"123")
 
 
+@pytest.mark.parametrize("collection", [list, tuple, set, iter])
+def test_several_subscribers_can_be_excluded(registry, loop, join, collection):
+    one, two, three, stranger = join("a"), join("a", form=shout), join("a"), join("b")
+    registry.publish("a", b"x")
+    excluded = collection([one, two, one, stranger])
+    assert registry.publish("a", b"y", exclude=excluded) == 1
+    assert registry.publish("a", b"z", exclude=()) == 3
+    loop.run()
+    texts = [each.received() for each in (one, two, three, stranger)]
+    assert texts == [b"xz", b"XZ", b"xyz", b""]
+
+
+@pytest.mark.parametrize("excluded", [7, "name", [None]])
+def test_only_connections_can_be_excluded(registry, loop, join, excluded):
+    subscriber = join("a")
+    with pytest.raises(TypeError):
+        registry.publish("a", b"x", exclude=excluded)
+    loop.run()
+    assert subscriber.received() == b""
+
+
 def test_excluding_the_only_subscriber_sends_nothing(registry, loop, join):
     only = join("a")
-    registry.publish("a", b"1", exclude=only)
+    assert registry.publish("a", b"1", exclude=only) == 0
     loop.run()
     assert (only.received(), registry.topic("a").counters.deliveries) == (b"", 0)
 
@@ -214,6 +235,13 @@ def test_after_its_last_write_a_subscriber_is_in_no_topic(registry, loop, join):
 def test_a_lost_connection_cannot_subscribe(registry):
     assert not registry.subscribe(Outbound(), "a", bytes)
     assert registry.topics() == []
+
+
+def test_a_connection_on_another_loop_cannot_subscribe(join):
+    subscriber, other = join("a"), TopicRegistry(Loop())
+    with pytest.raises(ValueError, match="another event loop"):
+        other.subscribe(subscriber, "a", bytes)
+    assert other.topics() == []
 
 
 def test_a_registry_can_share_the_state_of_another(loop):

@@ -108,6 +108,11 @@ class WebSocket(Receiver):
         return self._driver.state
 
     @property
+    def is_client(self) -> bool:
+        """True at a client's end, which masks what it sends (RFC 6455, 5.1)."""
+        return self._driver.is_client
+
+    @property
     def subprotocol(self) -> str | None:
         """The negotiated subprotocol (RFC 6455, 1.9)."""
         return self._driver.subprotocol

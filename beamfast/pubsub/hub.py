@@ -98,7 +98,8 @@ class Hub:
         filters without a gap or a repeat; with the same ones it changes nothing.
 
         Args:
-            subscriber: a WebSocket or an EventSource.
+            subscriber: a WebSocket or an EventSource, at a server's end and on the
+                event loop of this hub.
             topic: any text; plugins take theirs from :meth:`Context.topic`.
             wire_form: frames one message; the same callable for all that take
                 the same bytes. By default a str is a text message, and bytes are a
@@ -118,10 +119,13 @@ class Hub:
             connection takes no more bytes, because it is closing or gone.
 
         Raises:
-            TypeError: the subscriber frames nothing by itself, and no wire form
-                is given.
-            ValueError: there is no such policy, or ``refresh`` does not fit.
+            RuntimeError: a message in fragments is on its way to it.
+            TypeError: the subscriber is no connection, or frames nothing by itself
+                and no wire form is given.
+            ValueError: there is no such policy, ``refresh`` does not fit, or the
+                subscriber is a client's end or on another event loop.
         """
+        check_subscriber(subscriber)
         if wire_form is None:
             wire_form = own_form(subscriber)
         if not self.registry.subscribe(
@@ -145,7 +149,7 @@ class Hub:
         message: object,
         *,
         matched: Set[object] = frozenset(),
-        exclude: Outbound | None = None,
+        exclude: Outbound | Iterable[Outbound] | None = None,
         same_item: bool = False,
         key: object = None,
     ) -> int:
@@ -156,14 +160,18 @@ class Hub:
             topic: a topic without subscribers is fine.
             message: whatever the topic's wire forms take.
             matched: of :meth:`filters`, those that the message meets.
-            exclude: a subscriber that shall not get it.
+            exclude: a connection that shall not get it, or an iterable of them;
+                they need not be subscribed, and may be of this process only.
             same_item: this and the message before belong to one edit, which
                 counts as one item in the queue of a slow subscriber.
             key: what the message is about, for subscribers with ``coalesce``; not
                 told to other processes.
 
         Returns:
-            the number of subscribers of the topic in this process.
+            how many subscribers of this process get it, whatever their filters.
+
+        Raises:
+            TypeError: what is excluded is not a connection.
         """
         if isinstance(message, str | bytes):
             self.bus.forward(topic, message)
@@ -177,7 +185,11 @@ class Hub:
         )
 
     def publish_threadsafe(
-        self, topic: str, message: object, *, exclude: Outbound | None = None
+        self,
+        topic: str,
+        message: object,
+        *,
+        exclude: Outbound | Iterable[Outbound] | None = None,
     ) -> None:
         """Publish from another thread; the loop does it in its next turn."""
         self._loop.call_soon_threadsafe(
@@ -228,6 +240,26 @@ class Hub:
         if self._log is not None:
             self._log.close()
             self._log = None
+
+
+def check_subscriber(subscriber: object) -> None:
+    """
+    Refuse what no topic can send to.
+
+    Raises:
+        TypeError: it is not a connection.
+        ValueError: it is a client's end, where each frame has a mask of its own.
+    """
+    if not isinstance(subscriber, Outbound):
+        raise TypeError(
+            "a hub sends to a WebSocket or an EventSource of beamfast, "
+            f"not to {type(subscriber).__name__!r}"
+        )
+    if getattr(subscriber, "is_client", False):
+        raise ValueError(
+            "topics are for the sockets of a server, as what goes to many is framed "
+            "once; a socket of connect() masks each frame (RFC 6455, 5.3): send() to it"
+        )
 
 
 def own_form(subscriber: Outbound) -> WireForm:

@@ -1,6 +1,7 @@
 """Python functions at addresses of a real server."""
 
 import asyncio
+import contextlib
 import logging
 
 import pytest
@@ -106,6 +107,56 @@ async def test_a_topic_reaches_whoever_was_subscribed_and_leaves_out_the_sender(
         )
         assert (first.topics, second.topics) == (("news",), ("news",))
         assert first.opened > 0
+
+
+async def test_several_can_be_left_out_and_the_others_are_counted():
+    server, members = Server(port=0), []
+
+    @server.websocket("/news")
+    async def news(websocket):
+        server.hub.subscribe(websocket, "news")
+        members.append(websocket)
+        async for text in websocket:
+            count = server.hub.publish("news", text, exclude=members[:2])
+            await websocket.send(f"{count} got it")
+
+    async with server, contextlib.AsyncExitStack() as stack:
+        clients = []
+        for number in range(4):
+            client = await stack.enter_async_context(connect(address(server, "/news")))
+            clients.append(client)
+            while len(members) <= number:
+                await asyncio.sleep(0.001)
+        await clients[0].send("hello")
+        assert await clients[0].recv() == "2 got it"
+        assert [await one.recv() for one in clients[2:]] == ["hello", "hello"]
+        server.hub.publish("news", "to all")
+        assert [await one.recv() for one in clients] == ["to all"] * 4
+
+
+async def test_a_topic_refuses_what_it_cannot_send_to():
+    server, other = Server(port=0), Server(port=0)
+    kept = []
+
+    @other.websocket("/")
+    async def keep(websocket):
+        kept.append(websocket)
+        await websocket.wait_closed()
+
+    async def subscribed_elsewhere():
+        async with server:
+            with pytest.raises(ValueError, match="another event loop"):
+                server.hub.subscribe(kept[0], "news")
+
+    async with other, connect(address(other, "/")) as client:
+        while not kept:
+            await asyncio.sleep(0.001)
+        with pytest.raises(ValueError, match="a socket of connect"):
+            other.hub.subscribe(client, "news")
+        with pytest.raises(TypeError, match="not to 'object'"):
+            other.hub.subscribe(object(), "news")
+        await asyncio.to_thread(asyncio.run, subscribed_elsewhere())
+        assert other.hub.subscribe(kept[0], "news") == 1
 
 
 async def test_events_are_sent_by_a_coroutine_and_by_a_topic():
