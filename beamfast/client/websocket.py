@@ -30,9 +30,6 @@ from beamfast.protocol.url import parse_websocket_url
 
 __all__ = ["connect"]
 
-#: No deflated message is denser (zlib's manual, "Maximum Expansion Factor").
-DEFLATE_LIMIT: Final = 1032
-
 #: Seconds after which a connection counts as good, and the next wait is short.
 _GOOD: Final = 10.0
 
@@ -100,9 +97,7 @@ class connect:  # noqa: N801 - it is called like a function
         proxy_ssl: SSLContext | None = None,
     ) -> None:
         if compression is not None:
-            # What a message may become is bounded by max_size, as for any other.
-            deflate = PerMessageDeflate(max_ratio=DEFLATE_LIMIT)
-            extensions = [deflate, *extensions]
+            extensions = [PerMessageDeflate(), *extensions]
         if queue < 1:
             raise ValueError("the queue holds at least one message")
         parse_websocket_url(url)

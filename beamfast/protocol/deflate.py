@@ -36,7 +36,7 @@ _LONG: Final = 8 * 1024
 # An empty message is one empty block (RFC 7692, 7.2.3.6).
 _EMPTY: Final = b"\x00"
 
-# Below this much output no ratio is suspicious.
+# Below this much output every ratio is allowed.
 _RATIO_FREE: Final = 64 * 1024
 
 # A sender ends a message with one; each costs a copy of what follows.
@@ -119,12 +119,14 @@ class Deflate:
         Return the message of the peer.
 
         Raises:
-            PayloadTooBig: it is over ``max_size``, or suspiciously dense.
+            PayloadTooBig: it is over ``max_size``, or denser than ``max_ratio``.
             ProtocolError: 1007, the data is broken.
         """
-        dense = max(_RATIO_FREE, self._options.max_ratio * len(payload))
+        limit, ratio = max_size, self._options.max_ratio
+        if ratio is not None:
+            limit = min(limit, max(_RATIO_FREE, ratio * len(payload)))
         try:
-            message = self._inflate(payload + TAIL, min(max_size, dense))
+            message = self._inflate(payload + TAIL, limit)
         except zlib.error:
             raise ProtocolError(
                 "compressed data is broken", CloseCode.INVALID_PAYLOAD_DATA
@@ -187,7 +189,9 @@ class PerMessageDeflate:
         level: of zlib; None for 6, and 1 for long messages.
         mem_level: of zlib, 1 to 9.
         min_size: bytes below which messages stay as they are.
-        max_ratio: greatest ratio of a message to its compressed form.
+        max_ratio: greatest ratio of a message above 64 KiB to its compressed form;
+            None for any, as what a message may become is bounded by ``max_size``
+            and honest ones that repeat themselves reach 1,000.
 
     Raises:
         ValueError: a window is out of range.
@@ -200,7 +204,7 @@ class PerMessageDeflate:
     level: int | None = None
     mem_level: int = 8
     min_size: int = 128
-    max_ratio: int = 100
+    max_ratio: int | None = None
 
     name: ClassVar[str] = "permessage-deflate"
     rsv: ClassVar[int] = RSV1

@@ -340,12 +340,21 @@ def test_bomb_is_stopped_at_the_limit():
         peer.decode(bomb, 1_000_000)
 
 
-def test_suspicious_density_is_refused_above_a_free_amount():
-    dense = compress_shared(bytes(400_000))
-    assert at_work().decode(compress_shared(bytes(60_000)), 10**6) == bytes(60_000)
+def test_an_honest_message_that_repeats_itself_is_welcome_up_to_the_limit():
+    message = b"<li>nothing new</li>" * 50_000
+    dense = compress_shared(message)
+    assert len(message) > 150 * len(dense)
+    assert at_work().decode(dense, len(message)) == message
+    with pytest.raises(PayloadTooBig):
+        at_work().decode(dense, len(message) - 1)
+
+
+def test_density_can_be_limited_above_a_free_amount():
+    dense, free = compress_shared(bytes(400_000)), compress_shared(bytes(60_000))
+    assert at_work(max_ratio=100).decode(free, 10**6) == bytes(60_000)
     assert at_work(max_ratio=2000).decode(dense, 10**6) == bytes(400_000)
     with pytest.raises(PayloadTooBig):
-        at_work().decode(dense, 10**6)
+        at_work(max_ratio=100).decode(dense, 10**6)
 
 
 def test_closing_frees_both_halves():

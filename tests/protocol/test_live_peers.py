@@ -24,7 +24,7 @@ class Echo(asyncio.Protocol):
     def __init__(self, served):
         served.append(self)
         self.events = []
-        self.driver = ServerDriver(extensions=[PerMessageDeflate(max_ratio=1000)])
+        self.driver = ServerDriver(extensions=[PerMessageDeflate()])
 
     def connection_made(self, transport):
         self.transport = transport
@@ -56,7 +56,7 @@ async def our_server(served):
 
 async def our_client(url, messages):
     """Send each message, wait for its echo, ping, close; return all events."""
-    driver = ClientDriver(url, extensions=[PerMessageDeflate(max_ratio=1000)])
+    driver = ClientDriver(url, extensions=[PerMessageDeflate()])
     host, port = url.removeprefix("ws://").strip("/").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     driver.start()

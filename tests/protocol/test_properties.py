@@ -256,7 +256,7 @@ def test_empty_fragments_take_no_memory_and_end(traced):
 def test_a_bomb_takes_no_more_than_the_limit(traced):
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     bomb = packer.compress(bytes(64 * BIG)) + packer.flush(zlib.Z_SYNC_FLUSH)
-    deflate = Deflate(Agreement(), PerMessageDeflate(max_ratio=10**6))
+    deflate = Deflate(Agreement(), PerMessageDeflate())
     driver = Rfc6455Driver(Side.SERVER, max_size=BIG, extensions=[deflate])
     before = traced()
     driver.receive_data(build_frame(2, bomb, rsv=4, mask=b"beam"))
