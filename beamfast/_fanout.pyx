@@ -436,7 +436,7 @@ cdef class TopicRegistry:
 
     def _tick(self):
         cdef uint32_t budget = SLICE
-        cdef uint32_t used
+        cdef uint32_t used, weight
         cdef Lane lane
         self.armed = False
         try:
@@ -451,9 +451,10 @@ cdef class TopicRegistry:
                 if lane.turn_is_over():
                     self.current = None
                     continue
-                used = lane.walk(budget)
+                weight = lane.weight()
+                used = lane.walk(max(1, budget // weight))
                 self.sends += used
-                budget -= used
+                budget -= min(budget, used * weight)
         finally:
             if self.first is None:
                 self.last = None

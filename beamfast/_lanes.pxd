@@ -73,6 +73,7 @@ cdef class Lane:
     cdef object open_tail(self, uint32_t count)
     cdef int begin_turn(self) except -1
     cdef bint turn_is_over(self) noexcept
+    cdef uint32_t weight(self) noexcept
     cdef uint32_t walk(self, uint32_t budget) except? 0xFFFFFFFF
     cdef int finish(self, Batch batch, late_t *late, uint32_t count) except -1
 

@@ -34,9 +34,11 @@ from beamfast._outbound cimport Outbound, conn_member, lane_leave
 
 cdef enum:
     # A run is closed at this size; a larger message is a batch of its own.
-    RUN_BYTES = 64 * 1024
+    RUN_BYTES = 128 * 1024
     RUN_MESSAGES = 256
     OWN_BATCH = 16 * 1024
+    # The kernel copies these in the time that a send takes by itself.
+    SEND_BYTES = 16 * 1024
 
 
 @cython.final
@@ -209,6 +211,11 @@ cdef class Lane:
         # other topics may have been published on in between.
         batch = <Batch>self.batches[0]
         return <int32_t>(batch.frames.first - self.turn_end) > 0
+
+    cdef uint32_t weight(self) noexcept:
+        """Return how many small sends take as long as one of the oldest batch."""
+        cdef Batch batch = <Batch>self.batches[0]
+        return 1 + batch.frames.size // SEND_BYTES
 
     cdef uint32_t walk(self, uint32_t budget) except? 0xFFFFFFFF:
         """Walk on with the oldest batch; return how many sends that took."""

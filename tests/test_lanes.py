@@ -30,6 +30,36 @@ def test_a_walk_takes_a_slice_of_256_in_each_turn(registry, loop, join):
     assert {each.received() for each in subscribers} == {b"1"}
 
 
+def test_a_slice_takes_fewer_large_batches(registry, loop, join):
+    subscribers = [join("a", buffer=1 << 18) for _ in range(60)]
+    registry.publish("a", b"L" * 100_000)
+    loop.turn()
+    after_a_slice = registry.sends
+    loop.run()
+    assert 20 < after_a_slice < 60 == registry.sends
+    assert {each.received() for each in subscribers} == {b"L" * 100_000}
+
+
+def test_a_batch_that_is_worth_more_than_a_slice_goes_to_one_in_each(
+    registry, loop, join
+):
+    subscribers = [join("a", buffer=1 << 24) for _ in range(3)]
+    registry.publish("a", b"L" * 5_000_000)
+    for expected in (1, 2, 3):
+        loop.turn()
+        assert registry.sends == expected
+    assert len(subscribers) == 3
+
+
+def test_sixteen_messages_of_four_kib_leave_in_one_send(registry, loop, join):
+    subscriber = join("a", buffer=1 << 18)
+    for _ in range(16):
+        registry.publish("a", b"M" * 4100)
+    loop.turn()
+    assert registry.sends == 1
+    assert subscriber.received() == b"M" * 16 * 4100
+
+
 def test_publishing_during_a_walk_joins_the_next_batch(registry, loop, join):
     subscribers = [join("a") for _ in range(600)]
     registry.publish("a", b"1")
