@@ -4,6 +4,7 @@ Build the C programs of the benchmarks: the raw server and the load generator.
 They go to ``build/benches``, and are built again when a source is newer.
 """
 
+import functools
 import os
 import shutil
 import subprocess
@@ -26,8 +27,25 @@ def program(name: str) -> Path:
         BUILT.mkdir(parents=True, exist_ok=True)
         source = folder / f"{name}.c"
         flags = ["-O2", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror"]
-        subprocess.run([compiler, *flags, "-o", built, source], check=True)
+        libraries = []
+        if name == "load" and has_tls():
+            flags.append("-DWITH_TLS")
+            libraries = ["-lssl", "-lcrypto"]
+        subprocess.run([compiler, *flags, "-o", built, source, *libraries], check=True)
     return built
+
+
+@functools.cache
+def has_tls() -> bool:
+    """Tell whether there are headers for a load generator that encrypts."""
+    compiler = os.environ.get("CC") or shutil.which("cc") or ""
+    tried = subprocess.run(
+        [compiler, "-fsyntax-only", "-x", "c", "-"],
+        input=b"#include <openssl/ssl.h>",
+        capture_output=True,
+        check=False,
+    )
+    return tried.returncode == 0
 
 
 if __name__ == "__main__":

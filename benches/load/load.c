@@ -18,21 +18,14 @@
 #include <sys/resource.h>
 
 #include "meter.h"
+#include "options.h"
 #include "wire.h"
 
 #define EVENTS 512
 /* A part of the work that is done before the clock is read. */
 #define WARM_UP 8
-
-static struct {
-    const char *path, *put, *how, *kind;
-    long port, pid, cpu, connections, size, depth, rounds, messages, fields;
-    long deaf, settle_ms;
-} with = {
-    .path = "/", .how = "separate", .kind = "websocket", .cpu = -1,
-    .connections = 64, .size = 64, .depth = 1, .rounds = 100, .messages = 1,
-    .fields = 1,
-};
+/* More than a socket and the buffers behind it hold, less than any budget. */
+#define DEAF_FILL (512 * 1024)
 
 static conn_t *conns;
 static int epoll;
@@ -50,9 +43,23 @@ static void watch(conn_t *conn, uint32_t events)
 static void subscribe(conn_t *conn)
 {
     char request[1024];
-    size_t size = build_upgrade(request, sizeof request, with.path, (int)with.port);
-    conn->fd = open_socket((int)with.port, 1);
+    size_t size = build_upgrade(request, sizeof request);
+    open_socket(conn);
     ask(conn, request, size);
+}
+
+/* A subscriber that reads nothing, and has not from the start. */
+static void subscribe_deaf(void)
+{
+    conn_t *conn = calloc(1, sizeof *conn);
+    static uint8_t payload[DEAF_FILL], frame[DEAF_FILL + 14];
+    int least = 4096;
+    if (!conn)
+        fail("calloc");
+    subscribe(conn);
+    setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
+    /* The echo of this fills what the kernel would take for it. */
+    put(conn, frame, build_frame(frame, 2, payload, sizeof payload));
 }
 
 static void open_all(int upgraded)
@@ -61,16 +68,18 @@ static void open_all(int upgraded)
         if (upgraded)
             subscribe(&conns[i]);
         else
-            conns[i].fd = open_socket((int)with.port, 1);
+            open_socket(&conns[i]);
         watch(&conns[i], EPOLLIN);
     }
 }
 
 static size_t read_some(conn_t *conn)
 {
-    ssize_t got = recv(conn->fd, input, sizeof input, MSG_DONTWAIT);
-    if (got > 0)
+    ssize_t got = socket_recv(conn->fd, conn->tls, input, sizeof input);
+    if (got > 0) {
+        received += (uint64_t)got;
         return (size_t)got;
+    }
     if (got < 0 && errno == EAGAIN)
         return 0;
     fail("the server went away");
@@ -127,6 +136,7 @@ static void measure_loop(const void *request, size_t size, uint32_t answer, int 
 {
     closed_loop(request, size, answer, with.rounds / WARM_UP + 1, is_http);
     samples.count = 0;
+    received = 0;
     sleep_ms(5);
     uint64_t cpu = cpu_ns((int)with.pid), wall = now_ns();
     closed_loop(request, size, answer, with.rounds, is_http);
@@ -134,7 +144,7 @@ static void measure_loop(const void *request, size_t size, uint32_t answer, int 
     sleep_ms(5);
     cpu = cpu_ns((int)with.pid) - cpu;
     uint64_t each = is_http ? 1 : (uint64_t)with.depth;
-    report((uint64_t)with.rounds * (uint64_t)with.connections * each, cpu, wall);
+    report((uint64_t)with.rounds * (uint64_t)with.connections * each, cpu, wall, received);
 }
 
 static void echo(void)
@@ -154,11 +164,11 @@ static void echo(void)
 static void get(void)
 {
     char request[2048];
-    size_t size = build_request(
-        request, sizeof request, with.path, (int)with.port, (int)with.fields);
-    conn_t first = {.fd = open_socket((int)with.port, 1)};
+    size_t size = build_request(request, sizeof request);
+    conn_t first = {0};
+    open_socket(&first);
     size_t answer = ask(&first, request, size);
-    close(first.fd);
+    close_socket(&first);
     open_all(0);
     measure_loop(request, size, (uint32_t)answer, 1);
 }
@@ -210,15 +220,14 @@ static void fanout(void)
 {
     conn_t writer = {0};
     open_all(1);
-    for (long i = 0; i < with.deaf; i++) {
-        conn_t silent = {0};
-        subscribe(&silent);
-    }
+    for (long i = 0; i < with.deaf; i++)
+        subscribe_deaf();
     if (with.put)
-        writer.fd = open_socket((int)with.port, 1);
+        open_socket(&writer);
     for (long i = 0; i <= with.rounds / WARM_UP; i++)
         publish_round(&writer, i);
     samples.count = 0;
+    received = 0;
     sleep_ms(5);
     uint64_t cpu = cpu_ns((int)with.pid), wall = now_ns();
     for (long i = 0; i < with.rounds; i++)
@@ -227,13 +236,13 @@ static void fanout(void)
     sleep_ms(5);
     cpu = cpu_ns((int)with.pid) - cpu;
     uint64_t each = with.connections ? (uint64_t)(with.connections * with.messages) : 1;
-    report((uint64_t)with.rounds * each, cpu, wall);
+    report((uint64_t)with.rounds * each, cpu, wall, received);
 }
 
 static void connect_again(conn_t *conn, const char *request, size_t size)
 {
     conn->started = now_ns();
-    conn->fd = open_socket((int)with.port, 1);
+    open_socket(conn);
     put(conn, request, size);
     watch(conn, EPOLLIN);
 }
@@ -242,7 +251,7 @@ static void storm_of(long total)
 {
     char request[1024];
     struct epoll_event events[EVENTS];
-    size_t size = build_upgrade(request, sizeof request, with.path, (int)with.port);
+    size_t size = build_upgrade(request, sizeof request);
     long begun = 0, done = 0;
     for (; begun < with.depth && begun < total; begun++)
         connect_again(&conns[begun], request, size);
@@ -254,7 +263,7 @@ static void storm_of(long total)
             if (got < 12 || memcmp(input, "HTTP/1.1 101", 12))
                 fail("no upgrade");
             sample(now_ns() - conn->started);
-            close(conn->fd);
+            close_socket(conn);
             done++;
             if (begun < total) {
                 begun++;
@@ -268,6 +277,7 @@ static void storm(void)
 {
     storm_of(with.connections / WARM_UP + 1);
     samples.count = 0;
+    received = 0;
     sleep_ms(20);
     uint64_t cpu = cpu_ns((int)with.pid), wall = now_ns();
     storm_of(with.connections);
@@ -275,7 +285,7 @@ static void storm(void)
     /* The resets of the last ones are work of the server as well. */
     sleep_ms(20);
     cpu = cpu_ns((int)with.pid) - cpu;
-    report((uint64_t)with.connections, cpu, wall);
+    report((uint64_t)with.connections, cpu, wall, received);
 }
 
 /* Open what --kind says, and leave it alone. */
@@ -287,15 +297,14 @@ static void open_idle(conn_t *conn)
         subscribe(conn);
     } else {
         int is_stream = !strcmp(with.kind, "eventsource");
-        conn->fd = open_socket((int)with.port, 1);
+        open_socket(conn);
         size = is_stream
                  ? (size_t)snprintf(
                        request, sizeof request,
                        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n"
                        "Accept: text/event-stream\r\n\r\n",
                        with.path, with.port)
-                 : build_request(
-                       request, sizeof request, with.path, (int)with.port, 1);
+                 : build_request(request, sizeof request);
         ask(conn, request, size);
     }
     watch(conn, EPOLLIN);
@@ -334,36 +343,6 @@ static void hold(void)
         (after - before) * 1024);
 }
 
-static void read_options(int argc, char **argv)
-{
-    struct {
-        const char *name, **text;
-        long *number;
-    } known[] = {
-        {"--path", &with.path, NULL}, {"--put", &with.put, NULL},
-        {"--how", &with.how, NULL}, {"--kind", &with.kind, NULL},
-        {"--port", NULL, &with.port}, {"--pid", NULL, &with.pid},
-        {"--cpu", NULL, &with.cpu}, {"--connections", NULL, &with.connections},
-        {"--size", NULL, &with.size}, {"--depth", NULL, &with.depth},
-        {"--rounds", NULL, &with.rounds}, {"--messages", NULL, &with.messages},
-        {"--fields", NULL, &with.fields}, {"--deaf", NULL, &with.deaf},
-        {"--settle-ms", NULL, &with.settle_ms},
-    };
-    for (int i = 2; i + 1 < argc; i += 2) {
-        size_t at = 0, count = sizeof known / sizeof *known;
-        while (at < count && strcmp(argv[i], known[at].name))
-            at++;
-        if (at == count) {
-            fprintf(stderr, "load: unknown option %s\n", argv[i]);
-            exit(2);
-        }
-        if (known[at].text)
-            *known[at].text = argv[i + 1];
-        else
-            *known[at].number = strtol(argv[i + 1], NULL, 10);
-    }
-}
-
 int main(int argc, char **argv)
 {
     static const struct {
@@ -375,6 +354,8 @@ int main(int argc, char **argv)
     };
     struct rlimit files;
     read_options(argc, argv);
+    if (with.tls)
+        tls_begin();
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);

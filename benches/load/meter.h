@@ -106,15 +106,17 @@ static uint64_t percentile(double share)
 }
 
 /* One line of JSON; the caller adds nothing. */
-static void report(uint64_t operations, uint64_t cpu, uint64_t wall)
+static void report(uint64_t operations, uint64_t cpu, uint64_t wall, uint64_t bytes)
 {
     qsort(samples.values, samples.count, sizeof *samples.values, by_value);
     printf(
         "{\"operations\": %llu, \"cpu_ns\": %llu, \"wall_ns\": %llu, "
-        "\"p50_ns\": %llu, \"p99_ns\": %llu, \"max_ns\": %llu}\n",
+        "\"p50_ns\": %llu, \"p99_ns\": %llu, \"max_ns\": %llu, "
+        "\"received\": %llu}\n",
         (unsigned long long)operations, (unsigned long long)cpu,
         (unsigned long long)wall, (unsigned long long)percentile(0.5),
-        (unsigned long long)percentile(0.99), (unsigned long long)percentile(1.0));
+        (unsigned long long)percentile(0.99), (unsigned long long)percentile(1.0),
+        (unsigned long long)bytes);
 }
 
 #endif

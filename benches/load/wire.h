@@ -16,10 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "options.h"
+#include "tls.h"
+
 #define READ_SIZE (256 * 1024)
 
 typedef struct {
     int fd;
+    void *tls;          /* NULL for a plain connection */
     uint32_t missing;   /* messages, or bytes of a response */
     uint32_t rounds;    /* that are left */
     uint64_t started;
@@ -40,15 +44,19 @@ static const char BROWSER_FIELDS[] =
     "Sec-Fetch-Mode: navigate\r\n"
     "Sec-Fetch-Site: none\r\n";
 
+/* Bytes since the measurement began, heads and handshakes of TLS left out. */
+static uint64_t received;
+
 static void fail(const char *what)
 {
     fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
     exit(1);
 }
 
-static int open_socket(int port, int blocking)
+/* Connect, and shake hands where it is encrypted. */
+static void open_socket(conn_t *conn)
 {
-    struct sockaddr_in place = {AF_INET, htons((uint16_t)port), {0}, {0}};
+    struct sockaddr_in place = {AF_INET, htons((uint16_t)with.port), {0}, {0}};
     int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     /* A reset instead of a goodbye: no port stays occupied afterwards. */
     struct linger reset = {1, 0};
@@ -56,19 +64,25 @@ static int open_socket(int port, int blocking)
         fail("socket");
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (!blocking)
-        fcntl(fd, F_SETFL, O_NONBLOCK);
     place.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (connect(fd, (struct sockaddr *)&place, sizeof place) && errno != EINPROGRESS)
+    if (connect(fd, (struct sockaddr *)&place, sizeof place))
         fail("connect");
-    return fd;
+    conn->fd = fd;
+    conn->tls = tls_open(fd);
+}
+
+static void close_socket(conn_t *conn)
+{
+    if (conn->tls)
+        tls_close(conn->tls);
+    close(conn->fd);
 }
 
 static void put(conn_t *conn, const void *data, size_t size)
 {
     const char *from = data;
     while (size) {
-        ssize_t sent = send(conn->fd, from, size, MSG_NOSIGNAL);
+        ssize_t sent = socket_send(conn->fd, conn->tls, from, size);
         if (sent < 0 && errno == EAGAIN) {
             struct pollfd wait = {conn->fd, POLLOUT, 0};
             poll(&wait, 1, 1000);
@@ -163,7 +177,7 @@ static size_t ask(conn_t *conn, const void *request, size_t size)
     size_t got = 0, wanted;
     put(conn, request, size);
     do {
-        ssize_t more = recv(conn->fd, answer + got, READ_SIZE - got, 0);
+        ssize_t more = socket_recv(conn->fd, conn->tls, answer + got, READ_SIZE - got);
         if (more <= 0)
             fail("no answer");
         got += (size_t)more;
@@ -179,21 +193,22 @@ static size_t ask(conn_t *conn, const void *request, size_t size)
     return wanted;
 }
 
-static size_t build_request(char *to, size_t room, const char *path, int port, int fields)
+static size_t build_request(char *to, size_t room)
 {
     return (size_t)snprintf(
-        to, room, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n%s\r\n", path, port,
-        fields > 1 ? BROWSER_FIELDS : "");
+        to, room, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\n%s\r\n", with.path,
+        with.port, with.fields > 1 ? BROWSER_FIELDS : "");
 }
 
-static size_t build_upgrade(char *to, size_t room, const char *path, int port)
+static size_t build_upgrade(char *to, size_t room)
 {
     return (size_t)snprintf(
         to, room,
-        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+        "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n\r\n",
-        path, port);
+        "Sec-WebSocket-Version: 13\r\n%s\r\n",
+        with.path, with.port,
+        with.deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
 }
 
 #endif
