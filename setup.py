@@ -26,7 +26,9 @@ def extension(name: str, *needs: str) -> Extension:
 setup(
     ext_modules=[
         extension("_frames"),
+        extension("_fields"),
         extension("_head"),
+        extension("_scan", "_fields"),
         extension("_backlog"),
         extension("_wire", "_backlog"),
         extension("_outbound", "_backlog", "_frames", "_wire"),

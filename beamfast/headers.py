@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Final
 
+from beamfast._fields import Fields
+
 #: Field names and values as they stand on the wire.
 RawFields = list[tuple[bytes, bytes]]
 #: Values by names in lower case.
@@ -21,7 +23,7 @@ _WEIGHT: Final = re.compile(r";q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?);")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
-class Headers:
+class Headers(Fields):
     """
     Header fields in order, found by case-insensitive name.
 
@@ -31,40 +33,21 @@ class Headers:
         index: the values by names in lower case.
     """
 
-    __slots__ = ("_lines", "index", "raw")
-
-    raw: RawFields
-    index: FieldIndex
-    _lines: bytes | None
+    __slots__ = ()
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._put([_field(name, value) for name, value in fields])
+        self.put([_field(name, value) for name, value in fields])
 
     @classmethod
     def from_raw(cls, raw: RawFields, index: FieldIndex | None = None) -> Headers:
         """Wrap pairs that a parser has already checked, and perhaps sorted."""
         headers = cls.__new__(cls)
         if index is None:
-            headers._put(raw)
+            headers.put(raw)
         else:
             headers.raw = raw
             headers.index = index
-            headers._lines = None
         return headers
-
-    def copy(self) -> Headers:
-        """Return the same fields; what is worked out about them is shared."""
-        headers = Headers.__new__(Headers)
-        headers.raw, headers.index = self.raw, self.index
-        headers._lines = self.lines
-        return headers
-
-    @property
-    def lines(self) -> bytes:
-        """All fields as the wire has them, each with its line end."""
-        if self._lines is None:
-            self._lines = b"".join([b"%b: %b\r\n" % field for field in self.raw])
-        return self._lines
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
@@ -103,9 +86,6 @@ class Headers:
         for name, value in self.raw:
             yield name.decode("latin-1"), value.decode("latin-1")
 
-    def __len__(self) -> int:
-        return len(self.raw)
-
     def __repr__(self) -> str:
         return f"Headers({list(self)!r})"
 
@@ -116,21 +96,21 @@ class Headers:
         Raises:
             ValueError: the name is no token, or the value could end the line.
         """
-        self._put([*self.raw, _field(name, value)])
+        self.put([*self.raw, _field(name, value)])
 
     def set(self, name: str, value: str) -> None:
         """Replace every field of this name by one."""
         key, field = _key(name), _field(name, value)
         if key in self.index:
             kept = [pair for pair in self.raw if pair[0].lower() != key]
-            self._put([*kept, field])
+            self.put([*kept, field])
         else:
-            self._put([*self.raw, field])
+            self.put([*self.raw, field])
 
     def update(self, fields: Headers) -> None:
         """Replace the fields that ``fields`` has by those."""
         kept = [pair for pair in self.raw if pair[0].lower() not in fields.index]
-        self._put(kept + fields.raw)
+        self.put(kept + fields.raw)
 
     def add_token(self, name: str, token: str) -> None:
         """Make ``token`` a member of a comma list, unless it or ``*`` is one."""
@@ -141,15 +121,7 @@ class Headers:
         """Drop every field of this name; none is fine."""
         key = _key(name)
         if key in self.index:
-            self._put([pair for pair in self.raw if pair[0].lower() != key])
-
-    def _put(self, raw: RawFields) -> None:
-        self.raw = raw
-        # At once: whoever makes fields looks for some of them.
-        self.index = {}
-        for key, value in raw:
-            self.index.setdefault(key.lower(), []).append(value)
-        self._lines = None
+            self.put([pair for pair in self.raw if pair[0].lower() != key])
 
 
 # Names come from a few literals in the code, again and again.

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final, Literal, Protocol
 
+from beamfast._scan import RequestValues
 from beamfast.errors import TooLarge
 from beamfast.headers import Headers, RawFields
 
@@ -53,7 +54,7 @@ class BodySource(Protocol):
         ...
 
 
-class Request:
+class Request(RequestValues):
     """
     One request: the head as plain values, the body on demand.
 
@@ -77,28 +78,10 @@ class Request:
         started: value of the loop's clock at the end of the head, in seconds.
     """
 
-    __slots__ = (
-        "_body",
-        "_id",
-        "_is_cut",
-        "_is_websocket",
-        "_source",
-        "expires",
-        "handshake_key",
-        "headers",
-        "http_version",
-        "is_secure",
-        "method",
-        "path",
-        "probe",
-        "query",
-        "remote_addr",
-        "roles",
-        "started",
-        "target",
-        "url",
-        "user",
-    )
+    __slots__ = ()
+
+    headers: Headers
+    _source: BodySource | None
 
     def __init__(
         self,
@@ -112,26 +95,14 @@ class Request:
         http_version: str = "1.1",
         source: BodySource | None = None,
     ) -> None:
-        self.method: str = method
-        self.target: str = target
-        self.url: str = url
-        self.path: str = path
-        self.query: str = query
-        self.headers: Headers = Headers() if headers is None else headers
-        self.http_version: str = http_version
-        self.is_secure: bool = False
-        self.remote_addr: str = "-"
-        self.user: str | None = None
-        self.roles: frozenset[str] = frozenset()
-        self.expires: float | None = None
-        self.handshake_key: str = ""
-        self.probe: bool = False
-        self.started: float = 0.0
+        self.method = method
+        self.target = target
+        self.url = url
+        self.path = path
+        self.query = query
+        self.headers = Headers() if headers is None else headers
+        self.http_version = http_version
         self._source = source
-        self._body: bytes | None = None
-        self._id = ""
-        self._is_cut = False
-        self._is_websocket: bool | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"

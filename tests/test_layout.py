@@ -35,7 +35,9 @@ FORBIDDEN_NAMES = {
 # What each part of the core may see: never asyncio, never a markup library.
 CYTHON_IMPORTS = {
     "_frames": {"cython", "cpython", "libc"},
+    "_fields": set(),
     "_head": {"cpython"},
+    "_scan": {"cython", "cpython", "libc", "beamfast._fields"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wire": {"cython", "cpython", "libc", "beamfast._backlog"},
     "_outbound": {

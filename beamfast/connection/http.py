@@ -69,7 +69,7 @@ class HttpConnection(HttpEndings):
         service, parser = self.service, self._parser
         if parser is None:
             if self._current is None and not self._reading_paused:
-                request = service.reader.read(data)
+                request = service.scanner.read(data)
                 if request is not None:
                     self._serve(request)
                     return

@@ -9,11 +9,12 @@ from email.utils import formatdate
 from typing import Any, Protocol
 
 from beamfast._fanout import TopicRegistry
+from beamfast._scan import HeadScanner
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.epochs import Codings
-from beamfast.protocol.head import HeadReader, Limits
+from beamfast.protocol.head import Limits, head_scanner
 
 #: What runs as long as a connection, or for one message.
 Handler = Coroutine[Any, Any, None]
@@ -113,15 +114,24 @@ class Service(Handlers):
         self.expiry: Expiry = Expiry(loop)
         self.name_server(server)
         self.codings: Codings = Codings()
-        self.limits: Limits = limits or Limits()
+        self.limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout
         self.is_draining = False
-        self.reader: HeadReader = HeadReader(self.limits)
         self._second = 0
         self._date_line = b""
         self._own_lines = b""
+
+    @property
+    def limits(self) -> Limits:
+        """What requests may take."""
+        return self._limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self._limits = limits
+        self.scanner: HeadScanner[Request] = head_scanner(limits)
 
     def second(self) -> int:
         """Return the time in seconds since the epoch, one object per second."""

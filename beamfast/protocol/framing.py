@@ -40,7 +40,7 @@ def check_framing(fields: FieldIndex, version: str, max_body: int | None) -> Non
     hosts = fields.get(b"host", ())
     if len(hosts) > 1 or (not hosts and version == "1.1"):
         raise RequestError(400, "Missing or repeated Host field")
-    if hosts and not _is_host(hosts[0]):
+    if hosts and not is_host(hosts[0]):
         raise RequestError(400, "Invalid Host field")
     for value in fields.get(b"content-length", ()):
         if max_body is not None and int(value) > max_body:
@@ -55,7 +55,8 @@ def check_framing(fields: FieldIndex, version: str, max_body: int | None) -> Non
 
 # A server has few names, and hears them again and again.
 @lru_cache(128)
-def _is_host(value: bytes) -> bool:
+def is_host(value: bytes) -> bool:
+    """Tell whether ``value`` can be that of a ``Host`` field."""
     return is_authority(value.decode("latin-1"))
 
 

@@ -2,32 +2,25 @@
 The head of a request as a value, and a short way to it for most reads.
 
 Standard: RFC 9112, section 3. Nearly every read of a server is one whole request
-without content and nothing else; :class:`HeadReader` knows those, and leaves all
-others to :class:`beamfast.protocol.http11.RequestParser`, by the same rules.
+without content and nothing else; :func:`head_scanner` makes what knows those. All
+others are for :class:`beamfast.protocol.http11.RequestParser`.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Final
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-
-from beamfast._head import IDLE, HeadCollector
+from beamfast._head import HeadCollector
+from beamfast._scan import HeadScanner
 from beamfast.errors import RequestError
 from beamfast.headers import Headers
 from beamfast.http import Request
-from beamfast.protocol.framing import check_framing
-from beamfast.protocol.target import parse_target
+from beamfast.protocol.framing import check_framing, is_host
+from beamfast.protocol.target import parse_target, split_path
 
 _VERSIONS: Final = frozenset({"1.0", "1.1"})
-
-#: What asks for more than an answer: content, an interim response, an upgrade.
-_SPECIAL: Final = frozenset(
-    {b"content-length", b"transfer-encoding", b"expect", b"upgrade"}
-)
-_STAYS: Final = [b"keep-alive"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,54 +80,16 @@ def build_request(head: HeadCollector, version: str, max_body: int | None) -> Re
     )
 
 
-class HeadReader(HeadCollector):
-    """
-    Reads what is one whole request without content, of a connection that stays.
+def head_scanner(limits: Limits) -> HeadScanner[Request]:
+    """Return what reads plain requests as :func:`build_request` would."""
+    return HeadScanner(
+        *(Request, Headers, _split_path, is_host),
+        *(limits.request_line, limits.head, limits.fields),
+    )
 
-    One reader serves all connections: it keeps nothing between two reads.
 
-    Args:
-        limits: of the head.
-    """
-
-    __slots__ = ("_limits",)
-
-    def __new__(cls, limits: Limits) -> Self:
-        """Make a reader."""
-        reader = super().__new__(cls, limits.request_line, limits.head, limits.fields)
-        reader._limits = limits
-        return reader
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits: Limits
-
-    def on_excess(self, status: int) -> None:
-        """Leave it to the parser to say so."""
-        raise RequestError(status, "")
-
-    def read(self, data: bytes) -> Request | None:
-        """Return the request that ``data`` is; None when a parser has to see it."""
-        if not data.endswith(b"\r\n\r\n"):
-            return None
-        llhttp = self.llhttp
-        if llhttp is None:
-            llhttp = self.llhttp = HttpRequestParser(self)
-        self.complete = 0
-        try:
-            llhttp.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self.llhttp = None
-            return None
-        index = self.index
-        # HTTP/1.1 connections stay open unless one says otherwise (RFC 9112, 9.3).
-        if (
-            self.complete == 1
-            and self.part == IDLE
-            and _SPECIAL.isdisjoint(index)
-            and index.get(b"connection", _STAYS) == _STAYS
-            and llhttp.get_http_version() == "1.1"
-        ):
-            with suppress(RequestError):
-                return build_request(self, "1.1", self._limits.max_body)
-        self.llhttp = None
-        return None
+def _split_path(target: str) -> tuple[str, str, str] | None:
+    """Return url, path and query; None when the parser has to say what is wrong."""
+    with suppress(RequestError):
+        return split_path(target)
+    return None

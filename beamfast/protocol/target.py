@@ -63,7 +63,7 @@ def parse_target(method: str, target: str) -> Target:
     if "#" in target:
         raise RequestError(400, "Fragment in request target")
     if target.startswith("/"):
-        return Target(*_split_path(target))
+        return Target(*split_path(target))
     scheme, separator, rest = target.partition("://")
     if not separator or scheme.lower() not in ("http", "https"):
         raise RequestError(400, "Invalid request target")
@@ -74,12 +74,18 @@ def parse_target(method: str, target: str) -> Target:
         raise RequestError(400, "Invalid authority in request target")
     if not path.startswith("/"):
         path = "/" + path
-    return Target(*_split_path(path), authority)
+    return Target(*split_path(path), authority)
 
 
 # The same few pages are asked for again and again.
 @lru_cache(256)
-def _split_path(target: str) -> tuple[str, str, str]:
+def split_path(target: str) -> tuple[str, str, str]:
+    """
+    Return url, path and query of a target that begins with a slash.
+
+    Raises:
+        RequestError: 400, the path cannot be decoded.
+    """
     raw, _, query = target.partition("?")
     url = decode_path(raw)
     return url, normalize_path(url), query

@@ -67,3 +67,13 @@ async def test_handlers_are_cancelled_and_waited_for(service):
     await asyncio.sleep(0)
     await service.cancel_handlers()
     assert ended == [True, True]
+
+
+async def test_limits_that_change_hold_for_the_next_head():
+    loop = asyncio.get_running_loop()
+    service = Service(lambda request: Response(200), loop, TopicRegistry(loop))
+    head = b"GET /abc HTTP/1.1\r\nHost: a\r\n\r\n"
+    assert service.scanner.read(head) is not None
+    service.limits = Limits(request_line=10)
+    assert service.scanner.read(head) is None
+    service.heartbeat.close()

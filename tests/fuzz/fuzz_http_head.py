@@ -2,13 +2,15 @@
 Fuzz target: bytes of a client for the HTTP parser and the server driver.
 
 Rule: a request, or a RequestError with a status of the list; any chopping gives
-the same requests. ``python tests/fuzz/fuzz_http_head.py tests/fuzz/corpus/http_head``
+the same requests, and so does the scanner, if it takes them.
+``python tests/fuzz/fuzz_http_head.py tests/fuzz/corpus/http_head``
 """
 
 import sys
 
 from beamfast.errors import RequestError
 from beamfast.protocol import Closed, ServerDriver
+from beamfast.protocol.head import Limits, head_scanner
 from beamfast.protocol.http11 import RequestParser
 
 STATUSES = {400, 413, 414, 417, 431, 501, 505}
@@ -37,7 +39,11 @@ def one_input(data):
     """Parse ``data`` whole and byte by byte, and answer it as a server."""
     if not data:
         return
-    assert requests_of(data, len(data)) == requests_of(data, 1)
+    seen = requests_of(data, len(data))
+    assert seen == requests_of(data, 1)
+    request = head_scanner(Limits()).read(data)
+    if request is not None:
+        assert seen == ([(request.method, request.url, request.path), "end"], False)
     driver = ServerDriver(legacy_drafts=True)
     driver.receive_data(data)
     driver.accept()

@@ -3,7 +3,7 @@ from hypothesis import given, strategies as st
 
 from beamfast._head import HeadCollector
 from beamfast.errors import RequestError
-from beamfast.protocol.head import HeadReader, Limits, build_request
+from beamfast.protocol.head import Limits, build_request, head_scanner
 from beamfast.protocol.http11 import RequestParser
 
 GET = b"GET /a%20b/../c?d HTTP/1.1\r\nHost: a\r\n"
@@ -34,11 +34,9 @@ LEFT = [
 ]
 TAKEN = [
     GET + END,
-    END + GET + END,
+    b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
     GET + b"Connection: keep-alive\r\nAccept: */*\r\n\r\n",
-    b"GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"DELETE / HTTP/1.1\r\nHost: a\r\nX: 1\r\nX: 2 \r\n\r\n",
+    b"GET /?a=b?c&%20 HTTP/1.1\r\nX:  1\r\nhost:[::1]:80\r\nx: 2 \r\nX: ~ !\r\n\r\n",
 ]
 
 
@@ -55,6 +53,10 @@ def parsed(data):
     return requests[0] if parser.should_keep_alive else None
 
 
+def scanned(data, limits=None):
+    return head_scanner(limits or Limits()).read(data)
+
+
 def seen(request):
     named = (request.method, request.target, request.url, request.path, request.query)
     fields = (list(request.headers), request.headers.index)
@@ -62,23 +64,32 @@ def seen(request):
 
 
 @pytest.mark.parametrize("data", TAKEN)
-def test_a_read_that_is_one_whole_request_is_that_request(data):
-    reader = HeadReader(Limits())
+def test_a_read_that_is_plainly_one_request_is_that_request(data):
+    scanner = head_scanner(Limits())
     for _ in range(2):
-        assert seen(reader.read(data)) == seen(parsed(data))
+        assert seen(scanner.read(data)) == seen(parsed(data))
 
 
 @pytest.mark.parametrize("data", LEFT)
 def test_everything_else_is_left_to_the_parser(data):
-    reader = HeadReader(Limits())
+    scanner = head_scanner(Limits())
     for _ in range(2):
-        assert reader.read(data) is None
-        assert seen(reader.read(GET + END)) == seen(parsed(GET + END))
+        assert scanner.read(data) is None
+        assert seen(scanner.read(GET + END)) == seen(parsed(GET + END))
 
 
-def test_limits_are_those_of_the_parser():
-    assert HeadReader(Limits(fields=0)).read(GET + END) is None
-    assert HeadReader(Limits(fields=1)).read(GET + END) is not None
+@pytest.mark.parametrize(
+    ("enough", "too_little"),
+    [
+        (Limits(fields=1), Limits(fields=0)),
+        (Limits(request_line=26), Limits(request_line=25)),
+        (Limits(head=len(GET + END)), Limits(head=len(GET + END) - 1)),
+    ],
+)
+def test_limits_are_not_passed(enough, too_little):
+    assert len(GET.partition(b"\r\n")[0]) == 26
+    assert scanned(GET + END, enough) is not None
+    assert scanned(GET + END, too_little) is None
 
 
 @pytest.mark.parametrize(
@@ -99,18 +110,61 @@ def test_what_is_not_answered_is_refused_with_its_status(line, version, status):
     assert caught.value.status == status
 
 
-PIECES = [
-    GET,
-    END,
-    b"X: y\r\n",
-    b"Content-Length: 2\r\n",
-    b"Connection: close\r\n",
-    b"z",
+NAMES = [
+    *(b"Host", b"host", b"HOST", b"X", b"Accept", b"Connection", b"Cookie"),
+    *(b"Content-Length", b"Transfer-Encoding", b"Expect", b"Upgrade"),
+    *(b"Proxy-Connection", b"Trailer", b"TE", b"X Y", b"", b"X\x00", b"H\xc3\xb6"),
 ]
+VALUES = [
+    *(b"a", b"a:80", b"keep-alive", b"Keep-Alive", b"close", b"upgrade", b"0"),
+    *(b"", b" ", b"a b", b"a\tb", b"\ta", b"a ", b"\xff", b"\x7f", b"a\x00b"),
+    *(b"chunked", b"a,b", b"a\r b", b"a\n b", b"100-continue"),
+]
+ENDS = [b"\r\n", b"\n", b"\r", b"\r\n ", b"\r\r\n", b"\r\n\r\n", b""]
+LINES = [
+    *(b"GET / HTTP/1.1", b"HEAD /a?b HTTP/1.1", b"GET  / HTTP/1.1", b"GET / HTTP/1.0"),
+    *(
+        b"get / HTTP/1.1",
+        b"GET /\xe9 HTTP/1.1",
+        b"GET /a#b HTTP/1.1",
+        b"GET / http/1.1",
+    ),
+    *(
+        b"GET /a b HTTP/1.1",
+        b"GET / HTTP/1.1 ",
+        b"GET /%2 HTTP/1.1",
+        b"POST / HTTP/1.1",
+    ),
+    *(b"GET a HTTP/1.1", b"GET /{}|^`<> HTTP/1.1", b"GETX / HTTP/1.1", b"GET /"),
+]
+PLAIN = [b"Accept: */*\r\n", b"X: y z\r\n", b"x:1 \r\n", b"Connection: keep-alive\r\n"]
+separators = st.sampled_from([b": ", b":", b":  ", b" :", b":\t", b""])
+ends = st.sampled_from(ENDS)
+names, values = st.sampled_from(NAMES), st.sampled_from(VALUES)
+hostile = st.tuples(names, separators, values, ends).map(b"".join)
+plain = st.sampled_from(PLAIN)
+lines = st.sampled_from([LINES[0] + END, LINES[1] + END]) | st.tuples(
+    st.sampled_from(LINES), ends
+).map(b"".join)
+middles = st.lists(plain | plain | hostile, max_size=4).map(b"".join)
+heads = st.tuples(
+    *(lines, st.just(b"Host: a\r\n"), middles),
+    st.just(END) | ends,
+).map(b"".join)
 
 
-@given(st.lists(st.sampled_from(PIECES), max_size=6).map(b"".join))
+@given(heads)
 def test_what_is_taken_is_what_the_parser_would_have_read(data):
-    request = HeadReader(Limits()).read(data)
+    request = scanned(data)
     if request is not None:
         assert seen(request) == seen(parsed(data))
+
+
+@given(st.sampled_from(TAKEN), st.data())
+def test_one_byte_more_or_less_or_another_changes_both_alike(data, draw):
+    at = draw.draw(st.integers(0, len(data) - 1))
+    piece = draw.draw(st.binary(max_size=2))
+    changed = data[:at] + piece + data[at + draw.draw(st.integers(0, 2)) :]
+    request = scanned(changed)
+    if request is not None:
+        assert seen(request) == seen(parsed(changed))

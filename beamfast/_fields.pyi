@@ -1,0 +1,13 @@
+from typing import Self
+
+from typing_extensions import disjoint_base
+
+@disjoint_base
+class Fields:
+    raw: list[tuple[bytes, bytes]]
+    index: dict[bytes, list[bytes]]
+    def __len__(self) -> int: ...
+    @property
+    def lines(self) -> bytes: ...
+    def put(self, raw: list[tuple[bytes, bytes]]) -> None: ...
+    def copy(self) -> Self: ...

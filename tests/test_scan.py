@@ -1,0 +1,152 @@
+import pytest
+
+from beamfast._fields import Fields
+from beamfast._scan import HeadScanner, RequestValues
+
+LINE = b"GET /a?b HTTP/1.1\r\n"
+HEAD = LINE + b"Host: a\r\n"
+
+
+class Calls:
+    """What a scanner asks, and how often."""
+
+    def __init__(self):
+        self.split = []
+
+    def split_path(self, target):
+        self.split.append(target)
+        path, _, query = target.partition("?")
+        return None if "!" in path else (path, path.upper(), query)
+
+
+@pytest.fixture
+def calls():
+    return Calls()
+
+
+@pytest.fixture
+def scanner(calls):
+    return HeadScanner(
+        *(RequestValues, Fields, calls.split_path, {b"a", b"bc"}.__contains__),
+        *(600, 1000, 3),
+    )
+
+
+def test_values_begin_as_those_of_nobody():
+    values = RequestValues()
+    assert (values.query, values.handshake_key, values._id) == ("", "", "")
+    assert (values.http_version, values.remote_addr) == ("1.1", "-")
+    assert (values.user, values.expires, values.roles) == (None, None, frozenset())
+    assert (values.is_secure, values.probe, values.started) == (False, False, 0.0)
+
+
+def test_a_head_becomes_values(scanner):
+    request = scanner.read(HEAD + b"x-Y:1\r\nX-y:  2 3 \r\n\r\n")
+    assert type(request) is RequestValues
+    assert (request.method, request.target) == ("GET", "/a?b")
+    assert (request.url, request.path, request.query) == ("/a", "/A", "b")
+    assert type(request.headers) is Fields
+    assert request.headers.raw == [(b"Host", b"a"), (b"x-Y", b"1"), (b"X-y", b"2 3")]
+    assert request.headers.index == {b"host": [b"a"], b"x-y": [b"1", b"2 3"]}
+    assert scanner.read(b"HEAD / HTTP/1.1\r\nHost: bc\r\n\r\n").method == "HEAD"
+
+
+def test_requests_share_nothing_that_one_could_change(scanner):
+    first, second = scanner.read(HEAD + b"\r\n"), scanner.read(HEAD + b"\r\n")
+    first.headers.raw.clear()
+    first.headers.index[b"host"].clear()
+    assert second.headers.raw == [(b"Host", b"a")]
+    assert second.headers.index == {b"host": [b"a"]}
+
+
+def test_a_target_is_looked_at_once_while_there_are_few(scanner, calls):
+    scanner.read(HEAD + b"\r\n")
+    scanner.read(HEAD + b"\r\n")
+    assert calls.split == ["/a?b"]
+    for number in range(256):
+        scanner.read(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number)
+    scanner.read(HEAD + b"\r\n")
+    assert calls.split[-1] == "/a?b"
+    assert len(calls.split) == 258
+
+
+def test_names_that_share_a_place_are_told_apart(scanner):
+    for number in range(1000):
+        name = b"X-%d" % number
+        request = scanner.read(HEAD + name + b": 1\r\n\r\n")
+        assert request.headers.raw[1] == (name, b"1")
+        assert request.headers.index[name.lower()] == [b"1"]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"GET /",
+        b"HEAD /",
+        b"PUT / HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET a HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /! HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET /" + b"a" * 512 + b" HTTP/1.1\r\nHost: a\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: a\r\n\r\n",
+        LINE,
+        LINE + b"\r\n",
+        LINE + b"Host: b\r\n\r\n",
+        HEAD,
+        HEAD + b"\r",
+        HEAD + b"\ra",
+        HEAD + b"\r\na",
+        HEAD + b"\r\n\r\n",
+        HEAD + b"x",
+        HEAD + b"x\r\n\r\n",
+        HEAD + b": 1\r\n\r\n",
+        HEAD + b"x : 1\r\n\r\n",
+        HEAD + b" x: 1\r\n\r\n",
+        HEAD + b"x: 1",
+        HEAD + b"x: 1\r",
+        HEAD + b"x: 1\r\r\n\r\n",
+        HEAD + b"x: 1\n\r\n",
+        HEAD + b"x:\r\n\r\n",
+        HEAD + b"x: \r\n\r\n",
+        HEAD + b"x: 1\t\r\n\r\n",
+        HEAD + b"x: 1\x00\r\n\r\n",
+        HEAD + b"x: 1\x7f\r\n\r\n",
+        HEAD + b"x: \xe9\r\n\r\n",
+        HEAD + b"x" * 65 + b": 1\r\n\r\n",
+        HEAD + b"x: 1\r\n" * 3 + b"\r\n",
+        HEAD + b"x: " + b"1" * 1000 + b"\r\n\r\n",
+        HEAD + b"host: a\r\n\r\n",
+        HEAD + b"Connection: close\r\n\r\n",
+        HEAD + b"Connection: keep-alive, x\r\n\r\n",
+        HEAD + b"Connection: keep-alive\r\nConnection: keep-alive\r\n\r\n",
+        HEAD + b"Content-Length: 0\r\n\r\n",
+        HEAD + b"Transfer-encoding: chunked\r\n\r\n",
+        HEAD + b"Trailer: x\r\n\r\n",
+        HEAD + b"Expect: 100-continue\r\n\r\n",
+        HEAD + b"UPGRADE: websocket\r\n\r\n",
+        HEAD + b"Proxy-Connection: close\r\n\r\n",
+    ],
+)
+def test_what_is_not_plain_is_left_alone(scanner, data):
+    for _ in range(2):
+        assert scanner.read(data) is None
+
+
+def test_a_connection_that_stays_may_say_so(scanner):
+    assert scanner.read(HEAD + b"Connection: keep-alive\r\n\r\n") is not None
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(17, True), (16, False)])
+def test_the_first_line_has_its_own_limit(calls, limit, is_read):
+    scanner = HeadScanner(
+        *(RequestValues, Fields, calls.split_path, {b"a"}.__contains__),
+        *(limit, 1000, 3),
+    )
+    assert (scanner.read(HEAD + b"\r\n") is not None) == is_read
+
+
+@pytest.mark.parametrize("kinds", [(object, Fields), (RequestValues, object)])
+def test_a_scanner_fills_only_what_it_knows(kinds):
+    with pytest.raises(TypeError):
+        HeadScanner(*kinds, str, bool, 1, 1, 1)
