@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import json
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -38,19 +39,27 @@ def make_folder(place: Path) -> Path:
 
 
 def run_once(row: Row, contestant: Contestant, port: int, pid: int) -> dict[str, Any]:
-    """Run the load generator once and return what it found."""
+    """
+    Run the load generator once and return what it found.
+
+    Raises:
+        RuntimeError: the server cannot do it.
+    """
     options: dict[str, object] = {"port": port, "pid": pid, "cpu": LOAD_CPU}
     options |= row.options
     if contestant is RAW:
         options |= row.raw_options
     words = [text for key, value in options.items() for text in (f"--{key}", value)]
-    done = subprocess.run(
-        [program("load"), row.mode, *map(str, words)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            [program("load"), row.mode, *map(str, words)],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"{contestant.name}: not done in two minutes") from None
     if done.returncode:
         raise RuntimeError(f"{contestant.name}: {done.stderr.strip()}")
     found: dict[str, Any] = json.loads(done.stdout)
@@ -63,7 +72,14 @@ def measure(row: Row, able: Iterable[Contestant], repeats: int) -> dict[str, Any
     with contextlib.ExitStack() as stack:
         place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         folder = make_folder(place)
-        started = [(one, *stack.enter_context(running(one, folder))) for one in able]
+        started = []
+        for one in able:
+            try:
+                port, pid = stack.enter_context(running(one, folder))
+            except RuntimeError as error:
+                print(f"  {one.name}: {error}", file=sys.stderr)
+                continue
+            started.append((one, port, pid))
         # A second count in the same process would find memory that is free.
         for _ in range(1 if row.mode == "hold" else repeats):
             for one, port, pid in list(started):
@@ -82,6 +98,9 @@ def summary(row: Row, found: list[dict[str, Any]]) -> dict[str, Any]:
     if row.mode == "hold":
         costs = [one["bytes"] / one["operations"] for one in found]
         return {"bytes": min(costs), "all": costs}
+    if row.statistic == "received":
+        costs = [one["received"] / one["operations"] for one in found]
+        return {"received": statistics.median(costs), "all": costs}
     costs = [one["cpu_ns"] / one["operations"] for one in found]
     best = min(costs) if row.statistic == "min" else statistics.median(costs)
     rates = [one["operations"] / one["wall_ns"] * 1e9 for one in found]
@@ -96,7 +115,9 @@ def summary(row: Row, found: list[dict[str, Any]]) -> dict[str, Any]:
 
 def able_to(row: Row, wanted: Iterable[Contestant]) -> list[Contestant]:
     """Return who takes part in a row."""
-    return [one for one in wanted if (row.needs or row.mode) in one.can]
+    able = [one for one in wanted if (row.needs or row.mode) in one.can]
+    # The raw server alone has nothing to be compared with.
+    return [] if able == [RAW] else able
 
 
 def main() -> None:
@@ -114,23 +135,37 @@ def main() -> None:
     for one in wanted:
         if one not in present:
             print(f"{one.name} is not installed: left out", file=sys.stderr)
-    rows = []
-    for row in ROWS:
-        if not re.search(options.rows, row.name) or (options.quick and row.is_large):
-            continue
-        results = measure(row, able_to(row, present), options.repeats)
-        rows.append(report.line(row, results))
-        print(report.text(rows[-1]), flush=True)
-    document = {
+    document: dict[str, Any] = {
         "machine": report.machine(),
         "versions": {one.name: one.version() for one in present},
         "repeats": options.repeats,
-        "rows": rows,
+        "rows": [],
     }
-    if options.json:
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
-    if options.markdown:
-        options.markdown.write_text(report.markdown(document))
+    # As Ctrl-C: servers are stopped, and what was measured so far is there.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        for row in ROWS:
+            able = able_to(row, present)
+            is_wanted = re.search(options.rows, row.name) and able
+            if not is_wanted or (options.quick and row.is_large):
+                continue
+            found = report.line(row, measure(row, able, options.repeats))
+            document["rows"].append(found)
+            print(report.text(found), flush=True)
+            write(document, options.json, options.markdown)
+    except KeyboardInterrupt:
+        print("interrupted: the rows so far are written", file=sys.stderr)
+        sys.exit(130)
+
+
+def write(document: dict[str, Any], json_file: Path | None, page: Path | None) -> None:
+    """Write what is known so far, where it was asked for."""
+    if json_file:
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(json.dumps(document, indent=1) + "\n")
+    if page:
+        page.parent.mkdir(parents=True, exist_ok=True)
+        page.write_text(report.markdown(document))
 
 
 if __name__ == "__main__":

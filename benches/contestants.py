@@ -4,7 +4,6 @@ Who is measured: how each server is started, and what it can do.
 Every one runs in one process on its own core, and ends with its last row.
 """
 
-import asyncio
 import contextlib
 import functools
 import os
@@ -20,7 +19,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from beamfast import __version__
-from benches.build import program
+from benches.build import has_tls, program
 
 PEERS = Path(__file__).parent / "peers"
 SERVER_CPU = 0
@@ -73,6 +72,38 @@ def _site(port: int, folder: Path) -> list[str]:
     return [sys.executable, "-m", *words]
 
 
+def _certificate(folder: Path) -> Path:
+    """Return a certificate of this machine and its key in one file."""
+    made = folder.parent / "certificate.pem"
+    if not made.exists():
+        key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+        named = ["-subj", "/CN=localhost", "-days", "1"]
+        files = ["-keyout", str(made), "-out", str(made.with_suffix(".crt"))]
+        command = ["openssl", "req", "-x509", *key, *named, *files]
+        subprocess.run(command, check=True, capture_output=True)
+        with made.open("a") as file:
+            file.write(made.with_suffix(".crt").read_text())
+    return made
+
+
+def _live_tls(port: int, folder: Path) -> list[str]:
+    options = ["--certificate", str(_certificate(folder))]
+    return _module("benches.live", *options)(port, folder)
+
+
+def _site_tls(port: int, folder: Path) -> list[str]:
+    configuration = folder.parent / "site.toml"
+    configuration.write_text(
+        f'[[host]]\nnames = ["*"]\nroot = "{folder}"\n'
+        f'ssl_cert = "{_certificate(folder)}"\n'
+    )
+    return _site(port, configuration)
+
+
+def _tls_version() -> str | None:
+    return __version__ if has_tls() and shutil.which("openssl") else None
+
+
 def _nginx(port: int, folder: Path) -> list[str]:
     text = (PEERS / "nginx.conf").read_text()
     text = text.replace("PORT", str(port)).replace("FOLDER", str(folder))
@@ -88,14 +119,14 @@ def _ws(port: int, folder: Path) -> list[str]:
 RAW = Contestant(
     "raw",
     lambda port, folder: [str(program("server")), str(port)],
-    frozenset({"echo", "fanout", "get", "storm"}),
+    frozenset({"echo", "fanout", "deflate", "get", "storm"}),
     lambda: "this repository",
 )
 #: The hub and a plugin's callbacks, without documents.
 LIVE = Contestant(
     "beamfast",
     _module("benches.live"),
-    frozenset({"echo", "fanout"}),
+    frozenset({"echo", "fanout", "deflate"}),
     lambda: __version__,
 )
 #: Subscribers that only listen, pinged after two seconds: idle memory is counted
@@ -112,6 +143,16 @@ SITE = Contestant(
     _site,
     frozenset({"get", "storm", "edit", "hold", "hold-http"}),
     lambda: __version__,
+)
+#: The same two, encrypted.
+LIVE_TLS = Contestant(
+    "beamfast tls",
+    _live_tls,
+    frozenset({"echo-tls", "fanout-tls"}),
+    _tls_version,
+)
+SITE_TLS = Contestant(
+    "beamfast site tls", _site_tls, frozenset({"get-tls", "storm-tls"}), _tls_version
 )
 OTHERS = (
     Contestant(
@@ -139,6 +180,12 @@ OTHERS = (
         lambda: _distribution("uvicorn"),
     ),
     Contestant(
+        "socketify",
+        _module("benches.peers.socketify_server"),
+        frozenset({"echo", "fanout", "get", "storm", "hold"}),
+        lambda: _distribution("socketify"),
+    ),
+    Contestant(
         "ws",
         _ws,
         frozenset({"echo", "fanout", "storm", "hold"}),
@@ -151,7 +198,7 @@ OTHERS = (
         lambda: (_output("nginx", "-v") or "").rpartition("/")[2] or None,
     ),
 )
-OWN = (LIVE, IDLE, SITE)
+OWN = (LIVE, IDLE, SITE, LIVE_TLS, SITE_TLS)
 
 
 @contextlib.contextmanager
@@ -161,6 +208,9 @@ def running(contestant: Contestant, folder: Path) -> Iterator[tuple[int, int]]:
 
     Yields:
         port and process.
+
+    Raises:
+        RuntimeError: it does not start.
     """
     port = _free_port()
     with (folder.parent / f"{contestant.name}.log").open("w") as log:
@@ -170,7 +220,7 @@ def running(contestant: Contestant, folder: Path) -> Iterator[tuple[int, int]]:
     try:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(process.pid, {SERVER_CPU})
-        asyncio.run(_wait_listening(process, port))
+        _wait_listening(process, port)
         yield port, process.pid
     finally:
         process.terminate()
@@ -188,12 +238,11 @@ def _free_port() -> int:
         return port
 
 
-async def _wait_listening(process: subprocess.Popen[bytes], port: int) -> None:
+def _wait_listening(process: subprocess.Popen[bytes], port: int) -> None:
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError):
-            _, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.close()
+            socket.create_connection(("127.0.0.1", port)).close()
             return
-        await asyncio.sleep(0.05)
-    raise SystemExit(f"{process.args} does not listen on port {port}")
+        time.sleep(0.05)
+    raise RuntimeError(f"{process.args} does not listen on port {port}")

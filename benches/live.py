@@ -7,7 +7,12 @@ What ``raw/server.c`` does, with the parts of beamfast that a plugin uses: an
 
 import argparse
 import asyncio
+import itertools
+import random
+import ssl
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -23,11 +28,43 @@ TEXT = 1
 WIRE_FORM = partial(build_frame, TEXT)
 
 
+ITEM = (
+    '<div itemscope itemtype="https://rustybeam.net/schema/StreamItem">'
+    '<span itemprop="method">POST</span><span itemprop="url">/chat/index.html</span>'
+    '<span itemprop="selector">#messages</span><div itemprop="content">'
+    '<article class="message" id="message-{}"><b class="author">{}</b> '
+    '<time datetime="2026-11-28T05:{:02}:{:02}Z">05:{:02}</time> <p class="text">'
+)
+ITEM_END = "</p></article></div></div>"
+WORDS = """
+    all and any ask bring call come day find for from give good hand have here home
+    how into know last leave life like line live long look make more most name new
+    next now number only open other over page part people place point put read right
+    room same say see small some still such take tell than that the them then there
+    thing think this time turn two use want way well what when which who will with
+    word work world write year you
+"""
+
+
+def items(size: int) -> Iterator[str]:
+    """Yield what subscribers of a chat get, no two of them the same."""
+    chance = random.Random(7)
+    words = WORDS.split()
+    for number in itertools.count():
+        minute, second = divmod(number % 3600, 60)
+        author = chance.choice(words)
+        text = ITEM.format(number, author, minute, second, minute)
+        while len(text) < size - len(ITEM_END):
+            text += chance.choice(words) + " "
+        yield text[: size - len(ITEM_END)] + ITEM_END
+
+
 class Live:
     """One topic that every connection is subscribed to."""
 
     def __init__(self, hub: Hub, ping_interval: float, *, is_deaf: bool) -> None:
         self._hub = hub
+        self._items: Iterator[str] | None = None
         self._is_deaf = is_deaf
         self._upgrade = Upgrade(self._open, ping_interval=ping_interval)
 
@@ -46,20 +83,30 @@ class Live:
         if isinstance(message, bytes):
             send(message)
             return
-        _, messages, size, *_ = message.split()
+        _, messages, size, how = message.split()
+        if how == "items" and self._items is None:
+            self._items = items(int(size))
         content = "x" * int(size)
         for _ in range(int(messages)):
+            if how == "items":
+                content = next(self._items)
             self._hub.publish(TOPIC, content)
 
 
-async def serve(port: int, ping_interval: float, *, is_deaf: bool) -> None:
+async def serve(
+    port: int, ping_interval: float, certificate: Path | None, *, is_deaf: bool
+) -> None:
     """Serve until the process is ended."""
     loop = asyncio.get_running_loop()
     hub = Hub(loop)
     live = Live(hub, ping_interval, is_deaf=is_deaf)
     service = Service(live.answer, loop, hub.registry)
+    context = None
+    if certificate is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(certificate)
     server = await loop.create_server(
-        lambda: HttpConnection(service), "127.0.0.1", port, backlog=2048
+        lambda: HttpConnection(service), "127.0.0.1", port, backlog=2048, ssl=context
     )
     await server.serve_forever()
 
@@ -70,9 +117,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--ping-interval", type=float, default=25.0)
     parser.add_argument("--deaf", action="store_true", help="drop all messages")
+    parser.add_argument("--certificate", type=Path, help="and its key, to encrypt")
     options = parser.parse_args()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(serve(options.port, options.ping_interval, is_deaf=options.deaf))
+        work = serve(
+            options.port,
+            options.ping_interval,
+            options.certificate,
+            is_deaf=options.deaf,
+        )
+        runner.run(work)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ from typing import Any
 
 from benches.rows import Row
 
-OWN = ("beamfast", "beamfast site", "beamfast idle")
-
 
 def machine() -> dict[str, str]:
     """Return what a reader has to know to place the figures."""
@@ -30,9 +28,10 @@ def machine() -> dict[str, str]:
 def line(row: Row, results: dict[str, Any]) -> dict[str, Any]:
     """Return a row with the ratios to the raw server."""
     raw = results.get("raw")
+    counted = "received" if row.statistic == "received" else "cpu_ns"
     for found in results.values():
         if raw is not None:
-            found["ratio"] = found["cpu_ns"] / raw["cpu_ns"]
+            found["ratio"] = found[counted] / raw[counted]
     return {
         "name": row.name,
         "statistic": row.statistic,
@@ -49,10 +48,12 @@ def text(row: dict[str, Any]) -> str:
 
 
 def cell(found: dict[str, Any]) -> str:
-    """Return one result: bytes, or CPU time and ratio."""
+    """Return one result: bytes or CPU time, and the ratio."""
     if "bytes" in found:
         return f"{found['bytes']:.0f} B"
     ratio = f" = {found['ratio']:.2f}" if "ratio" in found else ""
+    if "received" in found:
+        return f"{found['received']:.0f} B{ratio}"
     return f"{found['cpu_ns'] / 1000:.2f} us{ratio}"
 
 
@@ -68,7 +69,8 @@ def markdown(document: dict[str, Any]) -> str:
             f"{name} {version}" for name, version in document["versions"].items()
         ),
         "",
-        "CPU time of the server for one operation, and its ratio to the raw server.",
+        "CPU time of the server for one operation, and its ratio to the raw server; "
+        "for memory and bytes on the wire those of one.",
         "",
         "| row | limit | " + " | ".join(names) + " |",
         "|---|---|" + "---|" * len(names),

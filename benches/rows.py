@@ -20,7 +20,8 @@ class Row:
         options: of the load generator.
         raw_options: what the raw server is asked for instead.
         needs: ability of a contestant, when it is not the mode.
-        statistic: of the repeats; both sides of a ratio use the same.
+        statistic: of the repeats; both sides of a ratio use the same. "received"
+            is no time: the bytes that arrive.
         limit: greatest ratio of beamfast, or bytes; None for a report only.
         is_large: left out by ``--quick``.
     """
@@ -30,7 +31,7 @@ class Row:
     options: dict[str, int | str]
     raw_options: dict[str, int | str] = field(default_factory=dict)
     needs: str = ""
-    statistic: Literal["min", "median"] = "median"
+    statistic: Literal["min", "median", "received"] = "median"
     limit: float | None = None
     is_large: bool = False
 
@@ -44,6 +45,29 @@ def _fanout(connections: int, size: int, rounds: int, *, is_large: bool = False)
         limit=1.05,
         is_large=is_large,
     )
+
+
+def _deflate(statistic: Literal["min", "received"], limit: float | None) -> Row:
+    what = "bytes on the wire" if statistic == "received" else "CPU time"
+    return Row(
+        f"publish 1 x 405 B of chat, compressed, 1000 subscribers: {what}",
+        "fanout",
+        {
+            "connections": 1_000,
+            "size": 405,
+            "rounds": 128,
+            "how": "items",
+            "deflate": 1,
+        },
+        raw_options={"how": "separate", "deflate": 0},
+        needs="deflate",
+        statistic=statistic,
+        limit=limit,
+    )
+
+
+def _encrypted(name: str, mode: str, **options: int | str) -> Row:
+    return Row(f"{name} over TLS", mode, options | {"tls": 1}, needs=f"{mode}-tls")
 
 
 def _batch(connections: int, size: int, rounds: int) -> Row:
@@ -93,6 +117,8 @@ ROWS = (
     _fanout(10_000, 300, 8, is_large=True),
     _fanout(100, 4096, 600),
     _fanout(1_000, 4096, 60),
+    _fanout(5_000, 4096, 10, is_large=True),
+    _fanout(10_000, 4096, 5, is_large=True),
     _batch(100, 300, 400),
     _batch(1_000, 300, 40),
     _batch(1_000, 4096, 10),
@@ -111,6 +137,8 @@ ROWS = (
         statistic="min",
         limit=1.10,
     ),
+    _deflate("received", 0.15),
+    _deflate("min", None),
     _echo(64, 32, 1.3),
     _echo(100, 64, 1.3),
     _echo(1_000, 300, 1.4),
@@ -128,6 +156,28 @@ ROWS = (
     ),
     _get(1, 2.5),
     _get(9, 3.0),
+    _encrypted(
+        "publish 1 x 300 B, 1000 subscribers",
+        "fanout",
+        connections=1_000,
+        size=300,
+        rounds=40,
+    ),
+    _encrypted(
+        "publish 16 x 300 B in one turn, 1000 subscribers",
+        "fanout",
+        connections=1_000,
+        size=300,
+        rounds=20,
+        messages=16,
+    ),
+    _encrypted(
+        "echo 64 B, 100 connections", "echo", connections=100, size=64, rounds=200
+    ),
+    _encrypted(
+        "GET 2 KiB", "get", connections=64, rounds=200, path="/plain.html", fields=9
+    ),
+    _encrypted("connect, upgrade, reset", "storm", connections=400, depth=64),
     Row(
         "edit by PUT, no subscriber",
         "fanout",
