@@ -71,6 +71,7 @@ cdef class FrameParser:
     cdef uint8_t feeding, done
     cdef readonly int close_code
     cdef readonly str reason
+    cdef readonly bint is_at_rest
 
     cdef int consume(
         self, const uint8_t *data, Py_ssize_t size, object deliver, object on_frame

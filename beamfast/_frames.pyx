@@ -207,6 +207,7 @@ cdef class FrameParser:
     Attributes:
         close_code: 0, or the close code of the violation that ended the input.
         reason: what the violation was.
+        is_at_rest: the last read ended between two messages.
     """
 
     def __cinit__(
@@ -259,7 +260,7 @@ cdef class FrameParser:
         if self.done:
             return self.close_code
         PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
-        self.feeding = True
+        self.feeding, self.is_at_rest = True, False
         try:
             self.consume(<const uint8_t *>view.buf, view.len, deliver, on_frame)
         except BaseException:
@@ -267,6 +268,7 @@ cdef class FrameParser:
             raise
         finally:
             self.feeding = False
+            self.is_at_rest = not (self.in_payload or self.have or self.message.open)
             PyBuffer_Release(&view)
         return self.close_code
 

@@ -272,6 +272,25 @@ def test_a_masking_key_has_four_bytes():
         mask(b"data", b"abcde")
 
 
+def test_rest_is_between_two_messages():
+    wire = [
+        build_frame(1, b"be", fin=False),
+        build_frame(9, b"beam"),
+        build_frame(0, b"am" * 100),
+    ]
+    parser, seen = FrameParser(masked=False), []
+
+    def note(*_):
+        seen.append(parser.is_at_rest)
+
+    for _ in range(2):
+        for byte in b"".join(wire):
+            parser.feed(bytes([byte]), note, note)
+            seen.append(parser.is_at_rest)
+        assert seen.pop()
+        assert not any(seen)
+
+
 def test_a_parser_that_cannot_work_is_refused():
     with pytest.raises(ValueError, match="reserved bits"):
         FrameParser(masked=True, rsv=8)

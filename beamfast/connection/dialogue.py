@@ -12,6 +12,7 @@ import asyncio
 from typing import Any, Protocol
 
 from beamfast.connection.alone import Alone
+from beamfast.connection.terms import Terms
 from beamfast.connection.websocket import WebSocket
 from beamfast.protocol.driver import Driver, State
 
@@ -100,13 +101,7 @@ class Dialogue(asyncio.Protocol):
     ) -> WebSocket:
         """Put the WebSocket on the transport that the agreed driver is for."""
         alone = Alone(self._loop)
-        websocket = WebSocket(
-            driver,
-            path,
-            alone,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-        )
+        websocket = WebSocket(driver, path, alone, Terms(ping_interval, ping_timeout))
         self.transport.set_protocol(websocket)
         websocket.attach(self.transport, alone.state)
         if self._is_lost:

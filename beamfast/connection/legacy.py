@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from beamfast.connection.dialogue import Dialogue
 from beamfast.connection.service import Service
+from beamfast.connection.terms import Terms
 from beamfast.connection.websocket import WebSocket
 from beamfast.http import Request, Response
 from beamfast.protocol.driver import State
@@ -110,8 +111,7 @@ async def _open(
         request.path,
         service,
         # The first drafts have no pings.
-        ping_interval=0 if is_hixie else upgrade.ping_interval,
-        ping_timeout=upgrade.ping_timeout,
+        Terms(0 if is_hixie else upgrade.ping_interval, upgrade.ping_timeout),
     )
     websocket.user = request.user
     start(websocket, transport, service, request, upgrade.on_open)

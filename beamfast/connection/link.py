@@ -19,9 +19,12 @@ from beamfast.connection.conversation import CLOSE_TIMEOUT, Conversation
 from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.patience import Patient
 from beamfast.connection.service import Surroundings
+from beamfast.connection.terms import Terms
 from beamfast.errors import CloseCode
-from beamfast.protocol.driver import Driver, State
+from beamfast.protocol.delivery import CommonHandler
+from beamfast.protocol.driver import Deliver, Driver, State
 from beamfast.protocol.events import Closed, Failed, Pong
+from beamfast.protocol.rfc6455 import Rfc6455Driver, ping_frame
 
 #: Seconds for a peer that is too slow to read its close frame.
 OVERFLOW_TIMEOUT: Final = 1.0
@@ -37,31 +40,29 @@ class Link(Patient):
     A driver on a transport; also the asyncio protocol of the latter.
 
     Args:
-        driver: open, of any version.
+        driver: open, of any version; None to make one at need.
         path: what was asked for.
-        ping_interval: seconds between own pings, 0 for none.
-        ping_timeout: seconds to wait for the pong.
-        stall_timeout: seconds for which it may read nothing, 0 for ever.
         surroundings: loop, clock and tasks.
+        terms: what was agreed.
 
     Attributes:
         path: canonical path of the request.
         user: name of the authenticated user, or None.
         opened: when, in seconds since the epoch; 0 where nobody noted it.
-        on_message: called with each message, ``str`` or ``bytes``; fixed when
-            the connection has opened.
+        on_message: called with each message, ``str`` or ``bytes``, or what many
+            sockets share; fixed when the connection has opened.
         on_close: called once with code and reason when the connection is gone.
     """
 
     __slots__ = (
         "_awaits_pong",
         "_conversation",
-        "_driver",
         "_has_ended",
         "_is_plain",
-        "_ping_interval",
-        "_ping_timeout",
+        "_own_driver",
+        "_receive",
         "_surroundings",
+        "_terms",
         "bucket",
         "deadline",
         "on_close",
@@ -73,32 +74,72 @@ class Link(Patient):
 
     def __init__(
         self,
-        driver: Driver,
+        driver: Driver | None,
         path: str,
         surroundings: Surroundings,
-        *,
-        ping_interval: float = 25.0,
-        ping_timeout: float = 20.0,
-        stall_timeout: float = 0.0,
+        terms: Terms,
     ) -> None:
-        super().__init__(surroundings.loop, stall_timeout)
+        super().__init__(surroundings.loop, terms.stall_timeout)
         # One object for all connections of a path.
         self.path: str = sys.intern(path)
         self.user: str | None = None
         self.opened: int = 0
-        self.on_message: Callable[[str | bytes], object] | None = None
+        self.on_message: Deliver | CommonHandler | None = None
         self.on_close: Callable[[Any, int, str], None] | None = None
         self.deadline: float = math.inf
         self.bucket: int = OUTSIDE
-        self._driver = driver
-        self._is_plain = driver.is_plain
-        self._ping_interval = ping_interval
-        self._ping_timeout = ping_timeout
+        self._own_driver = driver
+        # What goes to this peer alone goes as it is.
+        self._is_plain = driver is None or driver.is_plain
+        self._terms = terms
         self._surroundings = surroundings
+        # What gets messages, as it was when the connection opened.
+        self._receive: Deliver | CommonHandler | None = None
         self._awaits_pong = False
         self._has_ended = False
         # A subscriber has none: it would cost more than all the rest.
         self._conversation: Conversation | None = None
+
+    # The driver, which an idle subscriber has not.
+
+    @property
+    def _driver(self) -> Driver:
+        driver = self._own_driver
+        return self._make_driver() if driver is None else driver
+
+    def _make_driver(self) -> Driver:
+        driver = self._own_driver = self._new_driver(self._terms)
+        driver.deliver = self._receiving()
+        driver.output_blocked = self._paused_at is not None
+        if self.transport is None:
+            driver.receive_eof()
+        return driver
+
+    def _new_driver(self, terms: Terms) -> Driver:
+        """Return one as if the connection had just opened; who has one keeps it."""
+        raise NotImplementedError
+
+    def _receiving(self) -> Deliver | None:
+        """Return what a new driver gives messages to."""
+        raise NotImplementedError
+
+    def _let_go_of_driver(self) -> None:
+        """Be idle again, if another driver could take over from here."""
+        driver = self._own_driver
+        if (
+            isinstance(driver, Rfc6455Driver)
+            and driver.is_at_rest
+            and self._conversation is None
+            and self._terms.is_renewable
+        ):
+            self._own_driver = driver.deliver = None
+
+    @property
+    def _state(self) -> State:
+        driver = self._own_driver
+        if driver is None and self.transport is not None:
+            return State.OPEN
+        return self._driver.state
 
     # What is decided elsewhere.
 
@@ -132,27 +173,31 @@ class Link(Patient):
 
     def on_deadline(self, now: float) -> None:
         """Send a ping, miss a pong, or give up a close that takes too long."""
-        conversation = self._conversation
-        if self._driver.state is not State.OPEN:
+        conversation, driver = self._conversation, self._own_driver
+        if self._state is not State.OPEN:
             self.abort()
-        elif self._driver.has_held_failure:
+        elif driver is not None and driver.has_held_failure:
             self._fail_at_last()
         elif self.waits_for_peer(now):
             pass  # a ping would wait behind all the rest
         elif conversation is not None and conversation.is_paused:
             # No pong is read while nothing is; a write tells whether the peer lives.
-            self._send_ping(self._ping_interval)
+            self._send_ping(self._terms.ping_interval)
         elif self._awaits_pong:
             self._driver.fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
             self._flush()
             self._watch(OVERFLOW_TIMEOUT)
         else:
             self._awaits_pong = True
-            self._send_ping(self._ping_timeout)
+            self._send_ping(self._terms.ping_timeout)
 
     def _send_ping(self, seconds: float) -> None:
-        self._driver.send_ping()
-        self._flush()
+        if self._own_driver is None:
+            # Any pong will do, so there is nothing to remember.
+            self.write(ping_frame())
+        else:
+            self._own_driver.send_ping()
+            self._flush()
         self._watch(seconds)
 
     # The transport's side; the write half is inherited.
@@ -164,26 +209,29 @@ class Link(Patient):
         """Feed the driver; replies of one read leave in one send."""
         if self._has_ended:
             return
+        driver = self._driver
         self.cork()
         try:
-            self._driver.receive_data(data)
+            driver.receive_data(data)
         except Exception as error:
             self._fail("a callback of the WebSocket of %s failed", error)
         finally:
-            if self._driver.has_held_failure:
+            if driver.has_held_failure:
                 self._hold_failure()
-            if self._driver.has_news:
+            if driver.has_news:
                 self._flush()
             self.uncork()
 
     def pause_writing(self) -> None:
         """The peer does not read: pings are answered when it does again."""
         super().pause_writing()
-        self._driver.output_blocked = True
+        if self._own_driver is not None:
+            self._own_driver.output_blocked = True
 
     def resume_writing(self) -> None:
         """The peer reads; only its latest ping still needs an answer."""
-        self._driver.output_blocked = False
+        if self._own_driver is not None:
+            self._own_driver.output_blocked = False
         super().resume_writing()
         self._flush()
 
@@ -195,13 +243,18 @@ class Link(Patient):
         """Leave every topic, free what is held, tell whoever waits."""
         super().connection_lost(exc)
         self._surroundings.heartbeat.forget(self)
-        if exc is not None and self._driver.state is State.OPEN:
-            self._tell_failure(f"Network error: {self.path}: {exc}")
-        self._driver.receive_eof()
+        code: int = CloseCode.ABNORMAL_CLOSURE
+        reason = ""
+        driver = self._own_driver
         # What the program gave us may refer to us.
-        self.on_message = self._driver.deliver = None
-        code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
-        reason = self._driver.close_reason
+        self.on_message = self._receive = None
+        if exc is not None and (driver is None or driver.state is State.OPEN):
+            self._tell_failure(f"Network error: {self.path}: {exc}")
+        if driver is not None:
+            driver.receive_eof()
+            driver.deliver = None
+            code = driver.close_code or code
+            reason = driver.close_reason
         if self._conversation is not None:
             self._conversation.end(code, reason)
         callback, self.on_close = self.on_close, None
@@ -251,8 +304,11 @@ class Link(Patient):
 
     def _flush(self) -> None:
         """Write what the driver has to say, and close when it says so."""
-        pieces = self._driver.data_to_send()
-        if pieces and self._driver.state is not State.OPEN:
+        driver = self._own_driver
+        if driver is None:
+            return
+        pieces = driver.data_to_send()
+        if pieces and driver.state is not State.OPEN:
             # The last piece is the close frame, which nothing may follow, not
             # even what topics publish (RFC 6455, 5.5.1).
             close_frame = pieces.pop()
@@ -262,22 +318,26 @@ class Link(Patient):
         else:
             for piece in pieces:
                 self.write(piece)
-        was_failed = False
-        for event in self._driver.events_received():
+        was_failed = was_answered = False
+        for event in driver.events_received():
             if isinstance(event, Failed):
                 was_failed = True
                 self._tell_failure(event.message)
             elif isinstance(event, Pong):
                 self._receive_pong(event)
+                was_answered = True
             elif isinstance(event, Closed) and self._conversation is not None:
                 # What was received before can still be read.
                 self._conversation.wake()
-            elif isinstance(event, str | bytes) and self._driver.deliver is not None:
+            elif isinstance(event, str | bytes) and driver.deliver is not None:
                 # Parsed while the connection was being opened.
-                self._driver.deliver(event)
-        if self._driver.close_expected() and not (self._has_ended or self.is_closing):
+                driver.deliver(event)
+        if driver.close_expected() and not (self._has_ended or self.is_closing):
             self._has_ended = True
             self._hang_up(was_failed)
+        elif was_answered:
+            # Once in a ping interval: whoever talks needs it all the time.
+            self._let_go_of_driver()
 
     def _tell_failure(self, reason: str) -> None:
         conversation = self._conversation
@@ -313,8 +373,8 @@ class Link(Patient):
             self._watch(CLOSE_TIMEOUT)
 
     def _watch_pings(self) -> None:
-        if self._ping_interval:
-            self._watch(self._ping_interval)
+        if self._terms.ping_interval:
+            self._watch(self._terms.ping_interval)
         else:
             self._surroundings.heartbeat.watch(self)
 

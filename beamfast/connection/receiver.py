@@ -18,7 +18,8 @@ from beamfast.connection.link import Link
 from beamfast.connection.listeners import Listener, Listeners
 from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
 from beamfast.http import Request
-from beamfast.protocol.driver import State
+from beamfast.protocol.delivery import CommonHandler
+from beamfast.protocol.driver import Deliver, State
 
 #: Codes after which ``async for`` just ends. 1005 is what browsers send when a
 #: page calls ``close()`` without a code.
@@ -53,17 +54,22 @@ class Receiver(Link):
         except Exception as error:
             self._fail("the WebSocket of %s could not be opened", error)
             started = None
-        on_message = self.on_message
-        if inspect.iscoroutine(started):
+        on_message = self._receive = self.on_message
+        if started is not None and inspect.iscoroutine(started):
             self.pull()
             self._surroundings.start_handler(self._handle(started))
-        elif on_message is None or not inspect.iscoroutinefunction(on_message):
-            self._driver.deliver = on_message
-        else:
-            self._driver.deliver = self._put_in_turn
+        elif self._own_driver is not None:
+            self._own_driver.deliver = self._receiving()
+        if on_message is not None and inspect.iscoroutinefunction(on_message):
             self._converse()
         if self._conversation is not None and request is not None:
             self._conversation.introduce(request)
+
+    def _receiving(self) -> Deliver | None:
+        receive = self._receive
+        if isinstance(receive, CommonHandler) or inspect.iscoroutinefunction(receive):
+            return self._put_in_turn
+        return receive
 
     def pull(self, *, limit: int = MESSAGES) -> Conversation:
         """
@@ -130,7 +136,9 @@ class Receiver(Link):
     async def _call_in_turn(self) -> None:
         """Call a coroutine ``on_message`` with what has arrived, one by one."""
         conversation = self._converse()
-        on_message: Any = self.on_message
+        on_message: Any = self._receive
+        if isinstance(on_message, CommonHandler):
+            on_message = on_message.of(self)
         try:
             while on_message is not None and conversation.has_messages:
                 await on_message(self._take(conversation))

@@ -26,6 +26,7 @@ from beamfast.connection.pieces import (
 )
 from beamfast.connection.receiver import Receiver
 from beamfast.connection.service import Surroundings
+from beamfast.connection.terms import Terms, terms_of
 from beamfast.errors import CloseCode
 from beamfast.http import Request, Upgrade
 from beamfast.protocol.epochs import SharedDeflate
@@ -68,27 +69,19 @@ class WebSocket(Receiver):
         extensions: Sequence[Extension] = (),
     ) -> Self:
         """Return the socket that follows the 101 for ``request``."""
-        driver = Rfc6455Driver(
-            Side.SERVER,
-            max_size=upgrade.max_size,
-            max_fragments=upgrade.max_fragments,
-            subprotocol=upgrade.subprotocol,
-            extensions=extensions,
-        )
-        websocket = cls(
-            driver,
-            request.path,
-            surroundings,
-            ping_interval=upgrade.ping_interval,
-            ping_timeout=upgrade.ping_timeout,
-            stall_timeout=upgrade.stall_timeout,
-        )
-        if extensions and isinstance(extensions[0], SharedDeflate):
-            websocket.coding = extensions[0]
-            # What goes to this peer alone goes as it is.
-            websocket._is_plain = True
+        coding = extensions[0] if extensions else None
+        is_renewable = coding is None or isinstance(coding, SharedDeflate)
+        terms = terms_of(upgrade, is_renewable=is_renewable)
+        # Other extensions remember what was sent and received.
+        driver = None if is_renewable else _server_driver(terms, extensions)
+        websocket = cls(driver, request.path, surroundings, terms)
+        if is_renewable:
+            websocket.coding = coding
         websocket.user = request.user
         return websocket
+
+    def _new_driver(self, terms: Terms) -> Rfc6455Driver:
+        return _server_driver(terms, () if self.coding is None else (self.coding,))
 
     @staticmethod
     def frame_item(text: str, version: str, event: str | None) -> bytes:
@@ -105,7 +98,7 @@ class WebSocket(Receiver):
     @property
     def state(self) -> State:
         """Where the connection stands (RFC 6455, 4.1, 7.1)."""
-        return self._driver.state
+        return self._state
 
     @property
     def is_client(self) -> bool:
@@ -115,12 +108,13 @@ class WebSocket(Receiver):
     @property
     def subprotocol(self) -> str | None:
         """The negotiated subprotocol (RFC 6455, 1.9)."""
-        return self._driver.subprotocol
+        driver = self._own_driver
+        return self._terms.subprotocol if driver is None else driver.subprotocol
 
     @property
     def close_code(self) -> int | None:
         """The peer's close code, 1005 or 1006 without one; None before the end."""
-        return self._driver.close_code
+        return None if self.state is State.OPEN else self._driver.close_code
 
     @property
     def close_reason(self) -> str:
@@ -131,7 +125,7 @@ class WebSocket(Receiver):
     def url(self) -> str:
         """Address of the connection; of a subscriber only the path is known."""
         conversation = self._conversation
-        return self.path if conversation is None else conversation.url
+        return self.path if conversation is None else conversation.url or self.path
 
     @property
     def request(self) -> Request | None:
@@ -238,7 +232,8 @@ class WebSocket(Receiver):
             ValueError: a str that has no UTF-8 form.
         """
         if self._is_plain:
-            if self._driver.has_news:
+            driver = self._own_driver
+            if driver is not None and driver.has_news:
                 # A Pong that was due before leaves before (RFC 6455, 5.5.3).
                 self._flush()
             # The bytes that the driver would return, in a tenth of the time.
@@ -313,6 +308,16 @@ class WebSocket(Receiver):
         """Wait until the connection is gone, for whatever reason."""
         if self.transport is not None:
             await self._converse().ended()
+
+
+def _server_driver(terms: Terms, extensions: Sequence[Extension]) -> Rfc6455Driver:
+    return Rfc6455Driver(
+        Side.SERVER,
+        max_size=terms.max_size,
+        max_fragments=terms.max_fragments,
+        subprotocol=terms.subprotocol,
+        extensions=extensions,
+    )
 
 
 async def take_over(

@@ -23,7 +23,6 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from types import MethodType
 from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
@@ -35,6 +34,7 @@ from beamfast.entry import Version
 from beamfast.errors import CloseCode, DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Plugin
+from beamfast.protocol.delivery import CommonHandler
 from beamfast.protocol.handshake import (
     LEGACY_VERSIONS,
     VERSION,
@@ -127,7 +127,7 @@ class WebSocketPlugin(Plugin[Options]):
         self._resuming = form(reset_selector="html")
         self._numbers = itertools.count(1)
         # One object for all sockets, so that each costs a reference.
-        self._receiver = self._receive
+        self._receiver = CommonHandler(self._receive)
         self._streams = Streams(_UPGRADE, _end, self._forget, self._paths)
         # Few have these.
         self._talks: dict[Any, _Talk] = {}
@@ -236,7 +236,7 @@ class WebSocketPlugin(Plugin[Options]):
         if self.options.max_connections_per_ip:
             self._addresses[websocket] = address
             self._per_address[address] += 1
-        websocket.on_message = MethodType(self._receiver, websocket)
+        websocket.on_message = self._receiver
         websocket.queue_items_limit = self.options.broadcast_buffer_size
         greet = partial(_greet, websocket, form, location.key)
         context.committer.subscribe(

@@ -33,6 +33,11 @@ PING: Final = 0x9
 PONG: Final = 0xA
 
 
+def ping_frame() -> bytes:
+    """Return a ping of a server whose payload nobody has to know."""
+    return build_frame(PING, secrets.token_bytes(4))
+
+
 class DriverOptions(TypedDict, total=False):
     """What :class:`Rfc6455Driver` lets its user choose."""
 
@@ -115,6 +120,21 @@ class Rfc6455Driver(Driver):
     def is_plain(self) -> bool:
         """True when a message leaves as one frame, neither masked nor coded."""
         return not (self._is_client or self._extensions)
+
+    @property
+    def is_at_rest(self) -> bool:
+        """
+        True when a new driver could go on from here, and nobody would notice.
+
+        Pings without a pong do not count: only who sent them wants to know.
+        """
+        return (
+            self.state is State.OPEN
+            and self._parser.is_at_rest
+            and not (self._message_open or self.has_news)
+            and self._pong is None
+            and self._held is None
+        )
 
     # Bytes in.
 

@@ -327,7 +327,7 @@ class Peer:
         self.closes = []
         self._parser = FrameParser(masked=False, max_size=2**24, max_frame_size=2**24)
 
-    async def open(self, setup=None, **options):
+    async def open(self, setup=None, *, fields=b"", **options):
         def on_open(websocket):
             self.websocket = websocket
             websocket.on_close = lambda _, code, reason: self.closes.append(
@@ -337,7 +337,7 @@ class Peer:
 
         upgrade = Upgrade(on_open, **options)
         self.client.application = lambda _: Response(101, upgrade=upgrade)
-        await self.client.send(HANDSHAKE)
+        await self.client.send(HANDSHAKE[:-2] + fields + b"\r\n")
         end = self.transport.written.index(b"\r\n\r\n") + 4
         del self.transport.written[:end]
         return self.websocket

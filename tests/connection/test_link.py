@@ -6,6 +6,7 @@ import pytest
 from beamfast._frames import FrameParser, build_frame
 from beamfast.connection.conversation import CLOSE_TIMEOUT
 from beamfast.connection.link import LINGER, OVERFLOW_TIMEOUT
+from beamfast.connection.terms import Terms
 from beamfast.connection.websocket import WebSocket
 from beamfast.http import Headers, Request, Upgrade
 from beamfast.protocol.rfc6455 import Rfc6455Driver, Side, State
@@ -97,7 +98,7 @@ async def test_messages_are_sent_by_their_type(peer):
 async def test_a_client_masks_what_it_sends(connect, transport):
     service = connect(None).service
     driver = Rfc6455Driver(Side.CLIENT)
-    websocket = WebSocket(driver, "/", service)
+    websocket = WebSocket(driver, "/", service, Terms())
     websocket.attach(transport, service.registry.state)
     assert websocket.send_nowait("h\u00e9")
     assert websocket.send_nowait(b"\x00")
