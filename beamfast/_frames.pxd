@@ -9,6 +9,7 @@ cdef extern from "frame.h":
     enum:
         CONTINUATION, TEXT, BINARY, CONTROL, CLOSE
         HEAD_LIMIT, CONTROL_LIMIT
+        PIECE_BIT, LAST_BIT
         NOT_UTF8, CALLBACK_RAISED
 
     ctypedef struct rules_t:
@@ -31,6 +32,8 @@ cdef extern from "frame.h":
         uint8_t opcode
         uint8_t rsv
 
+    int violation_code(int violation) noexcept nogil
+    const char *violation_reason(int violation) noexcept nogil
     int head_write(
         uint8_t *head,
         int opcode,
@@ -45,6 +48,12 @@ cdef extern from "frame.h":
         size_t size,
         const rules_t *rules,
         const message_t *message,
+    ) noexcept nogil
+    void payload_copy(
+        uint8_t *to, const uint8_t *data, size_t size, uint32_t *key
+    ) noexcept nogil
+    uint8_t payload_scan(
+        uint8_t state, const uint8_t *data, size_t size, uint32_t *key
     ) noexcept nogil
     void message_take(message_t *message, const head_t *head) noexcept nogil
 
@@ -64,7 +73,7 @@ cdef class FrameParser:
     # The message that its frame belongs to, as far as it could not be delivered
     # straight from one read.
     cdef message_t message
-    cdef uint8_t utf8, passed_over, text_as_bytes
+    cdef uint8_t utf8, passed_over, text_as_bytes, streaming
     cdef PyObject *assembly
     cdef Py_ssize_t assembled
     # How it ended.
@@ -77,20 +86,21 @@ cdef class FrameParser:
         self, const uint8_t *data, Py_ssize_t size, object deliver, object on_frame
     ) except -1
     cdef Py_ssize_t take_head(self, const uint8_t *data, Py_ssize_t size) except -1
-    cdef bint is_plain_message(self) noexcept
+    cdef bint comes_whole(self) noexcept
     cdef int deliver_whole(
         self, const uint8_t *data, Py_ssize_t size, object deliver
     ) except -1
     cdef int take_payload(
-        self, const uint8_t *data, Py_ssize_t size, bint wanted
+        self, const uint8_t *data, Py_ssize_t size, bint wanted, object on_frame
     ) except -1
-    cdef void check_text(self, const uint8_t *text, Py_ssize_t size) noexcept
-    cdef void pass_over(self, const uint8_t *data, Py_ssize_t size) noexcept
+    cdef int take_piece(
+        self, const uint8_t *data, Py_ssize_t size, object on_frame
+    ) except -1
+    cdef void copy(self, uint8_t *to, const uint8_t *data, Py_ssize_t size) noexcept
     cdef int reserve(self, Py_ssize_t size) except -1
     cdef int end_frame(self, object deliver, object on_frame) except -1
     cdef object as_text(self, bytes content)
     cdef bytes take_assembly(self)
-    cdef void unmask(self, uint8_t *to, const uint8_t *data, Py_ssize_t size) noexcept
     cdef void fail(self, int violation) noexcept
     cdef void clear(self) noexcept
 

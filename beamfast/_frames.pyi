@@ -1,7 +1,10 @@
 from collections.abc import Callable
-from typing import Self, final
+from typing import Final, Self, final
 
 from typing_extensions import Buffer
+
+PIECE: Final = 16
+LAST: Final = 32
 
 def mask(data: Buffer, key: bytes, offset: int = 0) -> bytes: ...
 def build_frame(
@@ -46,4 +49,5 @@ class FrameParser:
         deliver: Callable[[str | bytes], object] | None,
         on_frame: Callable[[int, int, bytes], object],
     ) -> int: ...
+    def stream(self, on_frame: Callable[[int, int, bytes], object] | None) -> None: ...
     def finish(self) -> None: ...

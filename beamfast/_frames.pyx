@@ -27,9 +27,6 @@ cdef extern from "Python.h":
 
 cdef extern from "mask.h":
     uint32_t mask_rotate(uint32_t key, size_t phase) noexcept nogil
-    void mask_copy(
-        uint8_t *to, const uint8_t *data, size_t size, uint32_t key
-    ) noexcept nogil
 
 
 cdef extern from "utf8.h":
@@ -47,24 +44,9 @@ cdef enum:
     FIRST_ALLOCATION = 65536
 
 
-cdef tuple VIOLATIONS = (
-    (0, ""),
-    (1002, "reserved bits are set without an extension"),
-    (1002, "unknown opcode"),
-    (1002, "control frame is fragmented"),
-    (1002, "control frame is longer than 125 bytes"),
-    (1002, "new message before the end of the last one"),
-    (1002, "continuation frame without a message"),
-    (1008, "message has too many fragments"),
-    (1002, "frame from a client is not masked"),
-    (1002, "frame from a server is masked"),
-    (1002, "length is not in its shortest form"),
-    (1002, "length has its top bit set"),
-    (1009, "frame is too big"),
-    (1009, "message is too big"),
-    (1007, "text is not UTF-8"),
-    (1011, "internal error"),
-)
+#: Added to the opcode of a message that arrives in pieces, and at its end.
+PIECE = PIECE_BIT
+LAST = LAST_BIT
 
 
 cdef uint32_t load_key(bytes key) except? 0:
@@ -87,10 +69,7 @@ cdef bytes frame_bytes(
     cdef bytes frame = PyBytes_FromStringAndSize(NULL, used + size)
     cdef uint8_t *to = <uint8_t *>PyBytes_AS_STRING(frame)
     memcpy(to, head, used)
-    if key is None:
-        memcpy(to + used, payload, size)
-    else:
-        mask_copy(to + used, <const uint8_t *>payload, size, loaded)
+    payload_copy(to + used, <const uint8_t *>payload, size, &loaded)
     return frame
 
 
@@ -158,7 +137,7 @@ def mask(data, bytes key not None, Py_ssize_t offset=0) -> bytes:
     try:
         masked = PyBytes_FromStringAndSize(NULL, view.len)
         to = <uint8_t *>PyBytes_AS_STRING(masked)
-        mask_copy(to, <const uint8_t *>view.buf, view.len, loaded)
+        payload_copy(to, <const uint8_t *>view.buf, view.len, &loaded)
         return masked
     finally:
         PyBuffer_Release(&view)
@@ -249,6 +228,7 @@ cdef class FrameParser:
             on_frame: called as ``on_frame(opcode, rsv, payload)`` with each
                 control frame, and with each complete message whose first frame
                 had reserved bits, its payload put together and still coded.
+                Pieces of a message that :meth:`stream` asked for come here too.
 
         Raises:
             RuntimeError: a callback called back into this method.
@@ -272,6 +252,21 @@ cdef class FrameParser:
             PyBuffer_Release(&view)
         return self.close_code
 
+    def stream(self, on_frame) -> None:
+        """
+        Let one data message come in pieces: the one under way, or the next.
+
+        Each piece is passed to ``on_frame`` when it is read, coded or not, with
+        ``PIECE`` added to the opcode; what was put together already comes at once.
+        The end adds ``LAST`` and is empty. Limits and UTF-8 are checked as ever.
+        None takes the request back, as long as no piece was passed on.
+        """
+        self.streaming = on_frame is not None
+        if self.streaming and self.assembled:
+            on_frame(
+                self.message.opcode | PIECE_BIT, self.message.rsv, self.take_assembly()
+            )
+
     def finish(self) -> None:
         """Drop everything that follows, even the rest of the current read."""
         self.done = True
@@ -291,7 +286,7 @@ cdef class FrameParser:
                 if not self.in_payload:
                     break
                 taken = self.remaining
-                if taken <= size and self.is_plain_message() and deliver is not None:
+                if taken <= size and self.comes_whole() and deliver is not None:
                     self.in_payload = self.message.open = False
                     self.deliver_whole(data, taken, deliver)
                     data += taken
@@ -299,7 +294,7 @@ cdef class FrameParser:
                     continue
             taken = min(<uint64_t>size, self.remaining)
             if taken:
-                self.take_payload(data, taken, deliver is not None)
+                self.take_payload(data, taken, deliver is not None, on_frame)
                 data += taken
                 size -= taken
             if self.done or self.remaining:
@@ -308,9 +303,11 @@ cdef class FrameParser:
             self.end_frame(deliver, on_frame)
         return 0
 
-    cdef bint is_plain_message(self) noexcept:
+    cdef bint comes_whole(self) noexcept:
         # The first byte says it all: FIN, no reserved bits, TEXT or BINARY.
-        return self.split[0] == (0x80 | TEXT) or self.split[0] == (0x80 | BINARY)
+        return not self.streaming and (
+            self.split[0] == (0x80 | TEXT) or self.split[0] == (0x80 | BINARY)
+        )
 
     cdef Py_ssize_t take_head(self, const uint8_t *data, Py_ssize_t size) except -1:
         """Begin a frame, or fail, or keep an incomplete head; return what it took."""
@@ -346,17 +343,16 @@ cdef class FrameParser:
     ) except -1:
         """Hand over a message that one read holds completely, in one copy."""
         cdef uint8_t plain[SMALL]
+        cdef uint8_t *to
         cdef bytes content
-        cdef object message
         if self.head.opcode == TEXT and not self.text_as_bytes and size <= SMALL:
-            self.unmask(plain, data, size)
+            payload_copy(plain, data, size, &self.head.key)
             message = decode(plain, size)
         else:
             content = PyBytes_FromStringAndSize(NULL, size)
-            self.unmask(<uint8_t *>PyBytes_AS_STRING(content), data, size)
-            message = content
-            if self.head.opcode == TEXT:
-                message = self.as_text(content)
+            to = <uint8_t *>PyBytes_AS_STRING(content)
+            payload_copy(to, data, size, &self.head.key)
+            message = self.as_text(content) if self.head.opcode == TEXT else content
         if message is None:
             self.fail(NOT_UTF8)
         else:
@@ -364,43 +360,49 @@ cdef class FrameParser:
         return 0
 
     cdef int take_payload(
-        self, const uint8_t *data, Py_ssize_t size, bint wanted
+        self, const uint8_t *data, Py_ssize_t size, bint wanted, object on_frame
     ) except -1:
         cdef uint8_t *to
         if self.head.opcode & CONTROL:
             to = <uint8_t *>PyBytes_AS_STRING(<object>self.control)
-            self.unmask(to + self.control_size, data, size)
+            payload_copy(to + self.control_size, data, size, &self.head.key)
             self.control_size += size
-        elif not wanted or self.passed_over:
-            self.pass_over(data, size)
+        elif self.passed_over or not (wanted or self.streaming):
+            self.passed_over = True
+            self.copy(NULL, data, size)
+        elif self.streaming:
+            self.take_piece(data, size, on_frame)
         else:
             self.reserve(size)
             to = <uint8_t *>PyBytes_AS_STRING(<object>self.assembly) + self.assembled
-            self.unmask(to, data, size)
             self.assembled += size
-            self.check_text(to, size)
+            self.copy(to, data, size)
         self.remaining -= size
         return 0
 
-    cdef void pass_over(self, const uint8_t *data, Py_ssize_t size) noexcept:
-        """Check the text of a message that nobody wants, without keeping it."""
-        cdef uint8_t plain[SMALL]
-        cdef Py_ssize_t part
-        self.passed_over = True
-        while size and not self.done:
-            part = min(size, SMALL)
-            self.unmask(plain, data, part)
-            self.check_text(plain, part)
-            data += part
-            size -= part
+    cdef int take_piece(
+        self, const uint8_t *data, Py_ssize_t size, object on_frame
+    ) except -1:
+        cdef bytes piece = PyBytes_FromStringAndSize(NULL, size)
+        self.copy(<uint8_t *>PyBytes_AS_STRING(piece), data, size)
+        if not self.done:
+            on_frame(self.message.opcode | PIECE_BIT, self.message.rsv, piece)
+        return 0
 
-    cdef void check_text(self, const uint8_t *text, Py_ssize_t size) noexcept:
+    cdef void copy(self, uint8_t *to, const uint8_t *data, Py_ssize_t size) noexcept:
+        """Take the mask off and check text; ``to`` is NULL when nobody wants it."""
+        if to != NULL:
+            payload_copy(to, data, size, &self.head.key)
         # RFC 6455, 8.1, read strictly: the connection fails at the first byte
         # that cannot be part of UTF-8. Coded text is checked after decoding.
-        if self.message.opcode == TEXT and not self.message.rsv:
-            self.utf8 = utf8_scan(self.utf8, text, size)
-            if self.utf8 == UTF8_REJECT:
-                self.fail(NOT_UTF8)
+        if self.message.opcode != TEXT or self.message.rsv:
+            return
+        if to != NULL:
+            self.utf8 = utf8_scan(self.utf8, to, size)
+        else:
+            self.utf8 = payload_scan(self.utf8, data, size, &self.head.key)
+        if self.utf8 == UTF8_REJECT:
+            self.fail(NOT_UTF8)
 
     cdef int reserve(self, Py_ssize_t size) except -1:
         """Make room for ``size`` bytes; memory follows what has really arrived."""
@@ -435,6 +437,12 @@ cdef class FrameParser:
         if self.utf8 != UTF8_ACCEPT:
             self.fail(NOT_UTF8)
             return 0
+        if self.streaming and not self.passed_over:
+            self.streaming = False
+            on_frame(
+                self.message.opcode | PIECE_BIT | LAST_BIT, self.message.rsv, b""
+            )
+            return 0
         if self.passed_over or deliver is None:
             Py_CLEAR(self.assembly)
             self.assembled = 0
@@ -467,16 +475,10 @@ cdef class FrameParser:
         self.assembled = 0
         return content
 
-    cdef void unmask(self, uint8_t *to, const uint8_t *data, Py_ssize_t size) noexcept:
-        if self.rules.masked:
-            mask_copy(to, data, size, self.head.key)
-            self.head.key = mask_rotate(self.head.key, size & 3)
-        else:
-            memcpy(to, data, size)
-
     cdef void fail(self, int violation) noexcept:
         self.done = True
-        self.close_code, self.reason = VIOLATIONS[-violation]
+        self.close_code = violation_code(violation)
+        self.reason = violation_reason(violation).decode("ascii")
         self.clear()
 
     cdef void clear(self) noexcept:

@@ -9,6 +9,8 @@ from websockets.frames import Frame as PeerFrame, Opcode
 from websockets.streams import StreamReader
 
 from beamfast._frames import (
+    LAST,
+    PIECE,
     FrameParser,
     Utf8Validator,
     build_frame,
@@ -438,6 +440,57 @@ def test_a_message_that_ends_while_discarding_is_dropped():
     receiver.deliver = receiver.calls.append
     receiver.feed(masked(TEXT, "next"))
     assert receiver.calls == ["next"]
+
+
+def test_a_message_can_come_in_pieces():
+    receiver = Receiver()
+    receiver.feed(masked(TEXT, "ab", fin=False) + masked(0, "cd", fin=False)[:7])
+    receiver.parser.stream(receiver.on_frame)
+    assert receiver.calls == [(TEXT | PIECE, 0, b"abc")]
+    receiver.feed(masked(0, "cd", fin=False)[7:] + masked(PING, b"!"))
+    receiver.feed(masked(0, "e") + masked(TEXT, "next"))
+    assert receiver.calls[1:] == [
+        (TEXT | PIECE, 0, b"d"),
+        (PING, 0, b"!"),
+        (TEXT | PIECE, 0, b"e"),
+        (TEXT | PIECE | LAST, 0, b""),
+        "next",
+    ]
+
+
+@pytest.mark.parametrize("discard", [False, True])
+def test_a_coded_message_comes_in_coded_pieces(discard):
+    receiver = Receiver(rsv=4, discard=discard)
+    receiver.parser.stream(receiver.on_frame)
+    receiver.feed(masked(TEXT, b"\xff", rsv=4))
+    assert receiver.calls == [(TEXT | PIECE, 4, b"\xff"), (TEXT | PIECE | LAST, 4, b"")]
+
+
+def test_text_in_pieces_is_checked_byte_by_byte():
+    receiver = Receiver()
+    receiver.parser.stream(receiver.on_frame)
+    assert receiver.feed(*each_byte(masked(TEXT, b"\xe2\x82 "))) == 1007
+    assert receiver.calls == [(TEXT | PIECE, 0, b"\xe2"), (TEXT | PIECE, 0, b"\x82")]
+    receiver = Receiver()
+    receiver.parser.stream(receiver.on_frame)
+    assert receiver.feed(masked(TEXT, b"\xe2")) == 1007
+    assert receiver.calls == [(TEXT | PIECE, 0, b"\xe2")]
+
+
+def test_pieces_can_be_taken_back_before_the_first():
+    receiver = Receiver()
+    receiver.parser.stream(receiver.on_frame)
+    receiver.parser.stream(None)
+    receiver.feed(masked(TEXT, "whole"))
+    assert receiver.calls == ["whole"]
+
+
+def test_a_message_of_which_a_part_was_dropped_comes_in_no_pieces():
+    receiver = Receiver(discard=True)
+    receiver.feed(masked(TEXT, "first ", fin=False))
+    receiver.parser.stream(receiver.on_frame)
+    receiver.feed(masked(0, "half") + masked(BINARY, b"x"))
+    assert receiver.calls == [(BINARY | PIECE, 0, b"x"), (BINARY | PIECE | LAST, 0, b"")]
 
 
 def test_long_text_in_one_read_is_decoded():

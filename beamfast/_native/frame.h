@@ -11,8 +11,14 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "mask.h"
+#include "utf8.h"
+
 enum { CONTINUATION = 0, TEXT = 1, BINARY = 2, CONTROL = 8, CLOSE = 8 };
 enum { HEAD_LIMIT = 14, CONTROL_LIMIT = 125 };
+
+/* Beside the opcode of a message that is handed over in pieces. */
+enum { PIECE_BIT = 16, LAST_BIT = 32 };
 
 /* What a frame can do wrong; negative, because heads have positive lengths. */
 enum {
@@ -32,6 +38,40 @@ enum {
     NOT_UTF8 = -14,
     CALLBACK_RAISED = -15
 };
+
+static const struct {
+    int code;
+    const char *reason;
+} violations[] = {
+    {0, ""},
+    {1002, "reserved bits are set without an extension"},
+    {1002, "unknown opcode"},
+    {1002, "control frame is fragmented"},
+    {1002, "control frame is longer than 125 bytes"},
+    {1002, "new message before the end of the last one"},
+    {1002, "continuation frame without a message"},
+    {1008, "message has too many fragments"},
+    {1002, "frame from a client is not masked"},
+    {1002, "frame from a server is masked"},
+    {1002, "length is not in its shortest form"},
+    {1002, "length has its top bit set"},
+    {1009, "frame is too big"},
+    {1009, "message is too big"},
+    {1007, "text is not UTF-8"},
+    {1011, "internal error"},
+};
+
+/* The close code of a violation. */
+static inline int violation_code(int violation)
+{
+    return violations[-violation].code;
+}
+
+/* What the peer is told about it. */
+static inline const char *violation_reason(int violation)
+{
+    return violations[-violation].reason;
+}
 
 /* What this side of the connection allows its peer. */
 typedef struct {
@@ -144,6 +184,38 @@ static inline int head_read(head_t *head, const uint8_t *data, size_t size,
         return 0;
     memcpy(&head->key, data + used, 4);
     return used + 4;
+}
+
+/*
+ * Copy payload XOR `key`, which puts a mask on or takes it off; 0 is no mask.
+ * Leave the key as the payload that follows needs it.
+ */
+static inline void payload_copy(uint8_t *to, const uint8_t *data, size_t size,
+                                uint32_t *key)
+{
+    if (*key) {
+        mask_copy(to, data, size, *key);
+        *key = mask_rotate(*key, size & 3);
+    } else {
+        memcpy(to, data, size);
+    }
+}
+
+/* Return the state of UTF-8 after payload that nobody keeps. */
+static inline uint8_t payload_scan(uint8_t state, const uint8_t *data, size_t size,
+                                   uint32_t *key)
+{
+    uint8_t plain[4096];
+
+    while (size && state != UTF8_REJECT) {
+        size_t part = size < sizeof plain ? size : sizeof plain;
+
+        payload_copy(plain, data, part, key);
+        state = utf8_scan(state, plain, part);
+        data += part;
+        size -= part;
+    }
+    return state;
 }
 
 /* Note that a data frame with this head has begun. */
