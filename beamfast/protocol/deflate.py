@@ -14,19 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from beamfast.errors import (
-    CloseCode,
-    HandshakeError,
-    PayloadTooBig,
-    ProtocolError,
-)
+from beamfast.errors import HandshakeError
 from beamfast.protocol.extensions import Parameters
+from beamfast.protocol.inflate import TAIL, Inflation, Past
 
 #: The reserved bit of the extension (RFC 7692, 6).
 RSV1: Final = 4
-
-#: The end of a flushed block, which stays at home (RFC 7692, 7.2.1).
-TAIL: Final = b"\x00\x00\xff\xff"
 
 #: Level for messages up to ``_LONG`` bytes, and above.
 _LEVEL: Final = 6
@@ -35,12 +28,6 @@ _LONG: Final = 8 * 1024
 
 # An empty message is one empty block (RFC 7692, 7.2.3.6).
 _EMPTY: Final = b"\x00"
-
-# Below this much output every ratio is allowed.
-_RATIO_FREE: Final = 64 * 1024
-
-# A sender ends a message with one; each costs a copy of what follows.
-_FINAL_BLOCKS: Final = 16
 
 _FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
 _WINDOWS: Final = ("server_max_window_bits", "client_max_window_bits")
@@ -74,10 +61,9 @@ class Deflate:
 
     __slots__ = (
         "_compressor",
-        "_history",
-        "_inflater",
         "_level",
         "_options",
+        "_past",
         "agreement",
         "rsv",
     )
@@ -88,8 +74,7 @@ class Deflate:
         self._options = options
         self._compressor: zlib._Compress | None = None
         self._level = 0
-        self._inflater: zlib._Decompress | None = None
-        self._history = b""
+        self._past: Past | None = None
 
     def encode(self, payload: bytes) -> tuple[bytes, int]:
         """Return the message to send and RSV1, or as it was and 0."""
@@ -122,44 +107,20 @@ class Deflate:
             PayloadTooBig: it is over ``max_size``, or denser than ``max_ratio``.
             ProtocolError: 1007, the data is broken.
         """
-        limit, ratio = max_size, self._options.max_ratio
-        if ratio is not None:
-            limit = min(limit, max(_RATIO_FREE, ratio * len(payload)))
-        try:
-            message = self._inflate(payload + TAIL, limit)
-        except zlib.error:
-            raise ProtocolError(
-                "compressed data is broken", CloseCode.INVALID_PAYLOAD_DATA
-            ) from None
-        if not self.agreement.peer_takeover:
-            self._inflater = None
+        inflation = self.decoder(max_size)
+        inflation.feed(payload, is_last=True)
+        message = inflation.read(max_size + 1)
+        while not inflation.is_over:
+            message += inflation.read(max_size + 1)
         return message
 
-    def _inflate(self, data: bytes, limit: int) -> bytes:
-        message = bytearray()
-        window = 1 << self.agreement.peer_bits
-        for _ in range(_FINAL_BLOCKS):
-            inflater = self._inflater
-            if inflater is None:
-                seen = (self._history + message)[-window:]
-                inflater = self._inflater = _new_inflater(window, bytes(seen))
-            # One byte more than is allowed is all that a bomb gets.
-            message += inflater.decompress(data, limit + 1 - len(message))
-            if len(message) > limit:
-                raise PayloadTooBig("message is too big when decompressed")
-            if not inflater.eof:
-                break
-            # A final block ends the stream for zlib, but not the connection
-            # (RFC 7692, 7.2.3.4): another stream goes on with the same window.
-            data = inflater.unused_data
-            self._inflater = None
-            if data in (b"", TAIL):
-                break
-        else:
-            raise zlib.error("too many final blocks")
-        if self.agreement.peer_takeover:
-            self._history = bytes((self._history + message)[-window:])
-        return bytes(message)
+    def decoder(self, max_size: int) -> Inflation:
+        """Return what undoes the compression of the next message piece by piece."""
+        agreement = self.agreement
+        if agreement.peer_takeover and self._past is None:
+            self._past = Past()
+        ratio = self._options.max_ratio
+        return Inflation(self._past, 1 << agreement.peer_bits, max_size, ratio)
 
     def forget(self) -> None:
         """
@@ -172,8 +133,7 @@ class Deflate:
 
     def close(self) -> None:
         """Free both halves; up to 300 KiB."""
-        self._compressor = self._inflater = None
-        self._history = b""
+        self._compressor = self._past = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,14 +274,6 @@ def _new_compressor(bits: int, level: int, mem_level: int) -> zlib._Compress:
     # zlib refers back at most 250 bytes in a window of 512, so 9 bits serve a
     # peer that asks for 8.
     return zlib.compressobj(level, zlib.DEFLATED, -max(bits, 9), mem_level)
-
-
-def _new_inflater(window: int, seen: bytes) -> zlib._Decompress:
-    # zlib reads a window of 256 bytes as one of 512.
-    bits = max(window.bit_length() - 1, 9)
-    if seen:
-        return zlib.decompressobj(-bits, zdict=seen)
-    return zlib.decompressobj(-bits)
 
 
 def compress_shared(

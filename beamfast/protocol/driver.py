@@ -1,5 +1,5 @@
 """
-What all drivers share: sides, states, legal moves, and the two outboxes.
+What all drivers share: sides, states, legal moves.
 
 A driver is a state machine without I/O: bytes in through ``receive_data``, events
 out through ``events_received``, bytes out through ``data_to_send``. It is not
@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from beamfast.errors import CloseCode, InvalidState
 from beamfast.protocol.closing import is_close_code
-from beamfast.protocol.events import Closed, Event, Failed
+from beamfast.protocol.events import Closed, Failed
+from beamfast.protocol.outbox import Outbox
+from beamfast.protocol.stream import MessageStream
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -75,48 +77,6 @@ MOVES: Final = {
 }
 
 
-class Outbox:
-    """
-    Events and bytes until someone takes them.
-
-    The lists are created at need: most connections are idle, and there are many.
-    """
-
-    __slots__ = ("_events", "_output")
-
-    def __init__(self) -> None:
-        self._events: list[Event] | None = None
-        self._output: list[bytes] | None = None
-
-    @property
-    def has_news(self) -> bool:
-        """True when one of the two methods below would return something."""
-        return self._events is not None or self._output is not None
-
-    def events_received(self) -> list[Event]:
-        """Return what happened since the last call, in order."""
-        events, self._events = self._events, None
-        return [] if events is None else events
-
-    def data_to_send(self) -> list[bytes]:
-        """Return the bytes to write since the last call, in order."""
-        output, self._output = self._output, None
-        return [] if output is None else output
-
-    def _event_list(self) -> list[Event]:
-        if self._events is None:
-            self._events = []
-        return self._events
-
-    def _emit(self, event: Event) -> None:
-        self._event_list().append(event)
-
-    def _put(self, data: bytes) -> None:
-        if self._output is None:
-            self._output = []
-        self._output.append(data)
-
-
 class Driver(Outbox, ABC):
     """
     One connection after its opening handshake, of any version.
@@ -139,6 +99,7 @@ class Driver(Outbox, ABC):
         "_alone",
         "_deliver",
         "_held",
+        "_stream",
         "close_code",
         "close_reason",
         "holds_failures",
@@ -160,6 +121,7 @@ class Driver(Outbox, ABC):
         self.output_blocked: bool = False
         self._held: tuple[int, str] | None = None
         self._deliver: Deliver | None = None
+        self._stream: MessageStream | None = None
 
     @property
     def deliver(self) -> Deliver | None:
@@ -175,6 +137,51 @@ class Driver(Outbox, ABC):
     def deliver(self, deliver: Deliver | None) -> None:
         self._deliver = deliver
         self._alone = False
+
+    def stream_message(
+        self, on_arrival: Callable[[], object] | None = None, *, as_text: bool = True
+    ) -> MessageStream:
+        """
+        Return one message that can be read while it arrives.
+
+        It is the one that is on its way, from its start, or else the next one; it
+        is not delivered otherwise. Those after it come as ever. All limits hold.
+
+        Args:
+            on_arrival: called whenever there is more to take.
+            as_text: text comes as ``str`` and not as UTF-8.
+
+        Raises:
+            InvalidState: the last one was not taken to its end.
+        """
+        if self.is_streaming:
+            raise InvalidState("a message is being received in pieces")
+        self._stream = self._new_stream(on_arrival, as_text)
+        return self._stream
+
+    @property
+    def is_streaming(self) -> bool:
+        """True while a message of :meth:`stream_message` is not taken completely."""
+        return self._stream is not None and not self._stream.is_complete
+
+    def cancel_stream(self) -> bool:
+        """
+        Undo :meth:`stream_message`.
+
+        Returns:
+            False when the message has begun: it has to be taken, or skipped.
+        """
+        if self._stream is not None and self._stream.has_begun:
+            return self._stream.is_complete
+        self._stream = None
+        return True
+
+    def _new_stream(
+        self, on_arrival: Callable[[], object] | None, as_text: bool
+    ) -> MessageStream:
+        return MessageStream(
+            (), 0, as_text=as_text, fail=self.fail, on_arrival=on_arrival
+        )
 
     @property
     def is_client(self) -> bool:
@@ -380,7 +387,9 @@ class Driver(Outbox, ABC):
 
     def _pass_on(self, message: str | bytes) -> None:
         """Deliver one message."""
-        if self._alone:
+        if self._stream is not None and not self._stream.has_begun:
+            self._stream.feed_whole(message)
+        elif self._alone:
             self._emit(message)
         elif self._deliver is not None:
             self._deliver(message)

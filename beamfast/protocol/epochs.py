@@ -13,7 +13,8 @@ import zlib
 from typing import Final
 
 from beamfast._frames import build_frame
-from beamfast.protocol.deflate import RSV1, TAIL, Agreement, Deflate, PerMessageDeflate
+from beamfast.protocol.deflate import RSV1, Agreement, Deflate, PerMessageDeflate
+from beamfast.protocol.inflate import TAIL, Inflation
 
 #: Messages after which a window begins anew, so that others can join.
 LENGTH: Final = 64
@@ -169,6 +170,10 @@ class SharedDeflate:
             ProtocolError: 1007, the data is broken.
         """
         return Deflate(self._agreement, SHARED).decode(payload, max_size)
+
+    def decoder(self, max_size: int) -> Inflation:
+        """Return what undoes the compression of one message piece by piece."""
+        return Deflate(self._agreement, SHARED).decoder(max_size)
 
     def close(self) -> None:
         """Do nothing: others still use it."""

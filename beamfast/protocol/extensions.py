@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, runtime_checkable
 
 from beamfast.errors import HandshakeError
 from beamfast.http import Headers
@@ -64,6 +64,39 @@ class Extension(Protocol):
 
     def close(self) -> None:
         """Free what is held."""
+        ...
+
+
+class PieceDecoder(Protocol):
+    """
+    Undoes ``encode`` of the peer for one message, piece by piece.
+
+    Attributes:
+        is_over: all of the message was read.
+    """
+
+    is_over: bool
+
+    def feed(self, payload: bytes, *, is_last: bool) -> None:
+        """Take the next piece of what the peer sent."""
+        ...
+
+    def read(self, limit: int) -> bytes:
+        """
+        Return at most ``limit`` bytes of the message; none until more is fed.
+
+        Raises:
+            ProtocolError: as :meth:`Extension.decode`.
+        """
+        ...
+
+
+@runtime_checkable
+class Piecewise(Extension, Protocol):
+    """An extension that need not have all of a message to decode its start."""
+
+    def decoder(self, max_size: int) -> PieceDecoder:
+        """Return what decodes the next message, of at most ``max_size`` bytes."""
         ...
 
 

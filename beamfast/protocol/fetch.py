@@ -14,8 +14,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from beamfast.errors import CloseCode
 from beamfast.http import Headers, RawFields
-from beamfast.protocol.driver import Outbox, State
+from beamfast.protocol.driver import State
 from beamfast.protocol.events import Failed
+from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.response import ServerResponse
 from beamfast.protocol.url import parse_websocket_url
 

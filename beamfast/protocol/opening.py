@@ -13,11 +13,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from beamfast._frames import utf8_valid
-from beamfast.errors import CloseCode
+from beamfast.errors import CloseCode, InvalidState
 from beamfast.protocol.closing import check_close
-from beamfast.protocol.driver import Deliver, Driver, Initiator, Outbox, State
+from beamfast.protocol.driver import Deliver, Driver, Initiator, State
 from beamfast.protocol.events import Closed, Event, Failed, Opened
+from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.rfc6455 import DriverOptions
+from beamfast.protocol.stream import MessageStream
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -104,6 +106,21 @@ class OpeningDriver(Outbox):
         self._delivers = True
         if self._inner is not None:
             self._inner.deliver = deliver
+
+    def stream_message(
+        self, on_arrival: Callable[[], object] | None = None, *, as_text: bool = True
+    ) -> MessageStream:
+        """
+        Return one message that can be read while it arrives.
+
+        Args and errors: as :meth:`Driver.stream_message`.
+
+        Raises:
+            InvalidState: the connection has not opened.
+        """
+        if self._inner is None:
+            raise InvalidState("the connection has not opened")
+        return self._inner.stream_message(on_arrival, as_text=as_text)
 
     def hand_over(self) -> Driver | None:
         """

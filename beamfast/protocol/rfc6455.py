@@ -10,15 +10,16 @@ handshake. Versions 7 and 8 differ in the opening handshake only, which is
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, TypedDict
 
-from beamfast._frames import FrameParser, build_frame, utf8_valid
+from beamfast._frames import PIECE, FrameParser, build_frame, utf8_valid
 from beamfast.errors import CloseCode, InvalidState, ProtocolError
 from beamfast.protocol.closing import check_close, failure_payload, parse_close
 from beamfast.protocol.driver import Driver, Side, State, Step
 from beamfast.protocol.events import Ping, Pong
 from beamfast.protocol.extensions import Extension
+from beamfast.protocol.stream import MessageStream
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -147,6 +148,37 @@ class Rfc6455Driver(Driver):
         if code:
             self._fail_in_turn(code, self._parser.reason)
 
+    def stream_message(
+        self, on_arrival: Callable[[], object] | None = None, *, as_text: bool = True
+    ) -> MessageStream:
+        """Return one message that can be read while it arrives; see there."""
+        stream = super().stream_message(on_arrival, as_text=as_text)
+        self._parser.stream(self._receive_frame)
+        return stream
+
+    def cancel_stream(self) -> bool:
+        """Undo that, as long as nothing has arrived."""
+        is_cancelled = super().cancel_stream()
+        if is_cancelled:
+            self._parser.stream(None)
+        return is_cancelled
+
+    def _new_stream(
+        self, on_arrival: Callable[[], object] | None, as_text: bool
+    ) -> MessageStream:
+        return MessageStream(
+            self._extensions,
+            self._max_size,
+            as_text=as_text and not self._text_as_bytes,
+            fail=self._break_off,
+            on_arrival=on_arrival,
+        )
+
+    def _break_off(self, code: int, reason: str) -> None:
+        """Fail because of what a stream found, when its reader came to it."""
+        self._parser.finish()
+        self._fail_in_turn(code, reason)
+
     def _receive_frame(self, opcode: int, rsv: int, payload: bytes) -> None:
         if opcode == PING:
             self._receive_ping(payload)
@@ -154,11 +186,16 @@ class Rfc6455Driver(Driver):
             self._receive_pong(payload)
         elif opcode == CLOSE:
             self._receive_close(payload)
+        elif opcode & PIECE:
+            assert self._stream is not None
+            self._stream.feed(opcode, rsv, payload)
         else:
             self._receive_coded(opcode, rsv, payload)
 
     def _receive_coded(self, opcode: int, rsv: int, payload: bytes) -> None:
         """Undo the extensions that marked the message, the last one first."""
+        if self._stream is not None and not self._stream.settle():
+            return
         try:
             for extension in reversed(self._extensions):
                 if rsv & extension.rsv:

@@ -212,7 +212,7 @@ def test_window_out_of_range_is_refused(options):
 
 def test_nothing_is_created_before_the_first_message():
     deflate = at_work()
-    assert deflate._compressor is deflate._inflater is None
+    assert deflate._compressor is deflate._past is None
     assert deflate.encode(b"short") == (b"short", 0)
     assert deflate._compressor is None
 
@@ -291,42 +291,6 @@ def test_shared_message_decodes_everywhere():
 # Receiving
 
 
-def final_block(data):
-    compressor = zlib.compressobj(wbits=-15)
-    return compressor.compress(data) + compressor.flush()
-
-
-@pytest.mark.parametrize("ending", [b"", b"\0"])
-def test_window_goes_on_behind_a_final_block(ending):
-    peer = at_work()
-    sender = zlib.compressobj(wbits=-15, zdict=HTML)
-    assert peer.decode(final_block(HTML) + ending, 1000) == HTML
-    coded = sender.compress(HTML) + sender.flush(zlib.Z_SYNC_FLUSH)
-    assert peer.decode(coded[:-4], 1000) == HTML
-
-
-def test_window_goes_on_inside_a_message_even_without_takeover():
-    peer = Deflate(Agreement(peer_takeover=False), PerMessageDeflate())
-    sender = zlib.compressobj(wbits=-15, zdict=HTML)
-    coded = sender.compress(HTML) + sender.flush(zlib.Z_SYNC_FLUSH)
-    assert peer.decode(final_block(HTML) + coded[:-4], 1000) == HTML + HTML
-    with pytest.raises(ProtocolError):
-        peer.decode(coded[:-4], 1000)
-
-
-def test_stream_may_end_exactly_with_its_final_block():
-    peer = at_work()
-    stored = b"\x01\x00\x00\xff\xff"
-    assert peer._inflate(stored, 10) == b""
-    assert peer._inflater is None
-
-
-def test_endless_final_blocks_are_refused():
-    with pytest.raises(ProtocolError) as caught:
-        at_work().decode(b"\x03\x00" * 1000, 1000)
-    assert caught.value.close_code == 1007
-
-
 def test_broken_data_is_1007():
     with pytest.raises(ProtocolError) as caught:
         at_work().decode(b"\xff\xff\xff", 1000)
@@ -361,8 +325,25 @@ def test_closing_frees_both_halves():
     deflate = at_work()
     deflate.decode(deflate.encode(HTML)[0], 1000)
     deflate.close()
-    assert deflate._compressor is deflate._inflater is None
-    assert deflate._history == b""
+    assert deflate._compressor is deflate._past is None
+
+
+@pytest.mark.parametrize("takeover", [True, False])
+def test_a_message_can_be_decoded_in_pieces(takeover):
+    agreement = Agreement(peer_takeover=takeover)
+    sender = Deflate(Agreement(own_takeover=takeover), PerMessageDeflate())
+    peer = Deflate(agreement, PerMessageDeflate())
+    for _ in range(2):
+        coded, _ = sender.encode(HTML * 10)
+        decoder = peer.decoder(10**6)
+        message = b""
+        for at in range(len(coded)):
+            decoder.feed(coded[at : at + 1], is_last=at == len(coded) - 1)
+            while piece := decoder.read(100):
+                assert len(piece) <= 100
+                message += piece
+        assert decoder.is_over
+        assert message == HTML * 10
 
 
 # Properties

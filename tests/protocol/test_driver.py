@@ -177,3 +177,22 @@ def test_without_being_asked_to_wait_failures_come_at_once(driver, state):
     driver._fail_in_turn(1002, "now")
     assert driver.events_received()[0] == Failed("now", 1002)
     assert not driver.has_held_failure
+
+
+def test_a_message_can_be_had_as_a_stream(driver):
+    arrivals = []
+    stream = driver.stream_message(lambda: arrivals.append(None))
+    assert driver.is_streaming
+    with pytest.raises(InvalidState, match="in pieces"):
+        driver.stream_message()
+    assert driver.cancel_stream()
+    driver.receive_data("as ever")
+    assert driver.events_received() == ["as ever"]
+    stream = driver.stream_message(lambda: arrivals.append(None))
+    driver.receive_data("one")
+    driver.receive_data("two")
+    assert not driver.cancel_stream()
+    assert (list(stream), arrivals) == (["one"], [None])
+    assert driver.cancel_stream()
+    assert not driver.is_streaming
+    assert driver.events_received() == ["two"]

@@ -7,7 +7,7 @@ import pytest
 
 from beamfast._frames import build_frame
 from beamfast.errors import PayloadTooBig
-from beamfast.protocol.deflate import RSV1, TAIL, Agreement, Deflate
+from beamfast.protocol.deflate import RSV1, Agreement, Deflate
 from beamfast.protocol.epochs import (
     DEDICATED,
     EMPTY_BLOCK,
@@ -19,6 +19,7 @@ from beamfast.protocol.epochs import (
     FrameEpochs,
     StreamEpochs,
 )
+from beamfast.protocol.inflate import TAIL
 
 TEXT = 1
 ITEM = (
@@ -114,6 +115,18 @@ def test_what_does_not_shrink_goes_as_it_is_and_breaks_nothing(length):
         assert len(coded) <= len(frame) + 16
 
 
+def test_what_no_peer_gets_is_not_referred_to():
+    coding = Codings().deflate(Agreement(12, True, 15, False))
+    noise = random.Random(4).randbytes(200_000)
+    for epochs in (coding.shared(), coding.single()):
+        peer = Peer()
+        assert peer.read(epochs.encode(build_frame(TEXT, "a" * 300))) == "a" * 300
+        frame = build_frame(2, noise)
+        assert epochs.encode(frame) == frame
+        assert epochs.messages == 0
+        assert peer.read(epochs.encode(build_frame(TEXT, "b" * 300))) == "b" * 300
+
+
 def test_long_messages_take_the_fast_level_and_an_epoch_of_their_own():
     epochs = FrameEpochs(WINDOW_BITS, LENGTH)
     peer = Peer()
@@ -181,6 +194,9 @@ def test_each_message_of_a_client_is_read_by_itself():
         data, rsv = client.encode(text.encode())
         assert rsv == RSV1
         assert coding.decode(data, 2**20) == text.encode()
+        decoder = coding.decoder(2**20)
+        decoder.feed(data, is_last=True)
+        assert decoder.read(2**20) == text.encode()
     with pytest.raises(PayloadTooBig):
         coding.decode(data, 10)
 

@@ -1,6 +1,7 @@
 import pytest
 
 from beamfast._frames import build_frame
+from beamfast.errors import InvalidState
 from beamfast.protocol.driver import Side, State
 from beamfast.protocol.events import Closed, Failed, Opened
 from beamfast.protocol.opening import OpeningDriver
@@ -176,3 +177,13 @@ def test_the_driver_of_an_open_connection_is_handed_over(driver):
     assert isinstance(inner, Rfc6455Driver)
     assert inner.holds_failures
     assert inner.events_received() == ["early"]
+
+
+def test_pieces_can_be_had_once_it_is_open(driver):
+    with pytest.raises(InvalidState, match="has not opened"):
+        driver.stream_message()
+    driver.finish()
+    arrivals = []
+    stream = driver.stream_message(lambda: arrivals.append(None), as_text=False)
+    driver.hand_over().receive_data(build_frame(1, "one", fin=False))
+    assert (list(stream), arrivals) == ([b"one"], [None])

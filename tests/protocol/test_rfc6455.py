@@ -547,3 +547,35 @@ def test_a_held_failure_lets_messages_be_answered_and_nothing_more_be_read():
 @pytest.mark.parametrize("side", Side)
 def test_a_driver_knows_its_side(side):
     assert Rfc6455Driver(side).is_client is (side is Side.CLIENT)
+
+
+# Messages in pieces; all about them is in test_stream.py.
+
+
+def test_a_message_can_be_read_while_it_arrives():
+    driver = Rfc6455Driver(Side.SERVER, extensions=[Reverse(4)])
+    stream = driver.stream_message()
+    assert driver.cancel_stream()
+    driver.receive_data(masked(TEXT, "as ever"))
+    assert driver.events_received() == ["as ever"]
+    stream = driver.stream_message()
+    driver.receive_data(masked(TEXT, "a", fin=False))
+    assert not driver.cancel_stream()
+    driver.receive_data(masked(CONTINUATION, "b") + masked(TEXT, "dc", rsv=4))
+    assert list(stream) == ["a", "b"]
+    assert driver.events_received() == ["cd"]
+
+
+def test_what_is_found_broken_later_ends_the_connection():
+    driver = Rfc6455Driver(Side.SERVER, extensions=[Reverse(4, b"!")])
+    stream = driver.stream_message()
+    driver.receive_data(masked(TEXT, "no tail", rsv=4))
+    assert driver.events_received() == []
+    assert list(stream) == []
+    failed, closed = driver.events_received()
+    assert (failed.message, type(closed)) == ("no tail", Closed)
+    driver = Rfc6455Driver(Side.SERVER, extensions=[Reverse(4, b"!")])
+    driver.stream_message()
+    again = masked(TEXT, "no tail", rsv=4)
+    driver.receive_data(again + again + masked(TEXT, "late"))
+    assert [type(event) for event in driver.events_received()] == [Failed, Closed]
