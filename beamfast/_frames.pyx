@@ -227,8 +227,8 @@ cdef class FrameParser:
                 data message is built.
             on_frame: called as ``on_frame(opcode, rsv, payload)`` with each
                 control frame, and with each complete message whose first frame
-                had reserved bits, its payload put together and still coded.
-                Pieces of a message that :meth:`stream` asked for come here too.
+                had reserved bits, its payload put together and still coded;
+                also with the pieces that :meth:`stream` asked for.
 
         Raises:
             RuntimeError: a callback called back into this method.
@@ -256,10 +256,9 @@ cdef class FrameParser:
         """
         Let one data message come in pieces: the one under way, or the next.
 
-        Each piece is passed to ``on_frame`` when it is read, coded or not, with
-        ``PIECE`` added to the opcode; what was put together already comes at once.
-        The end adds ``LAST`` and is empty. Limits and UTF-8 are checked as ever.
-        None takes the request back, as long as no piece was passed on.
+        ``on_frame`` gets each piece when it is read, coded or not, with ``PIECE``
+        added to the opcode, and what was put together already at once. The end adds
+        ``LAST`` and is empty. None takes the request back before the first piece.
         """
         self.streaming = on_frame is not None
         if self.streaming and self.assembled:
@@ -305,9 +304,8 @@ cdef class FrameParser:
 
     cdef bint comes_whole(self) noexcept:
         # The first byte says it all: FIN, no reserved bits, TEXT or BINARY.
-        return not self.streaming and (
-            self.split[0] == (0x80 | TEXT) or self.split[0] == (0x80 | BINARY)
-        )
+        cdef uint8_t first = self.split[0] ^ 0x80
+        return (first == TEXT or first == BINARY) and not self.streaming
 
     cdef Py_ssize_t take_head(self, const uint8_t *data, Py_ssize_t size) except -1:
         """Begin a frame, or fail, or keep an incomplete head; return what it took."""

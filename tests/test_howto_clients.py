@@ -135,6 +135,13 @@ def test_certificates_and_proxies(ports):
     assert output == "through the proxy\n"
 
 
+def test_receive_a_long_message_in_pieces(ports, tmp_path):
+    file = tmp_path / "received"
+    url = f"ws://127.0.0.1:{ports[0]}/"
+    assert run("Receive a long message in pieces", url, str(file)) == ""
+    assert file.read_bytes() == b"all of it"
+
+
 def test_come_back_after_a_break(ports):
     output = run("Come back after a break", f"ws://127.0.0.1:{ports[0]}/break")
     assert output == "a\nb\na\nb\n"

@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from beamfast.client.websocket import connect as connect_async
+from beamfast.connection.streaming import PieceIterator
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import ConnectionClosed
 
@@ -69,6 +70,30 @@ class connect:  # noqa: N801 - it is called like a function
         """
         return self._call(asyncio.wait_for(self.websocket.recv(), timeout))
 
+    def recv_streaming(self, timeout: float | None = None) -> Iterator[str | bytes]:
+        """
+        Iterate over the pieces of the next message, as they arrive.
+
+        The rest of a message whose iteration ends early is dropped.
+
+        Args:
+            timeout: seconds to wait for each piece; None for ever.
+
+        Raises:
+            ConnectionClosed: the rest will not come.
+            TimeoutError: a piece did not come in time.
+        """
+        pieces = self.websocket.recv_streaming()
+        try:
+            while True:
+                try:
+                    yield self._call(_next(pieces, timeout))
+                except StopAsyncIteration:
+                    return
+        finally:
+            if not self._loop.is_closed():
+                self._call(pieces.aclose())
+
     def __iter__(self) -> Iterator[str | bytes]:
         while True:
             try:
@@ -120,3 +145,7 @@ async def _awaited(opening: connect_async) -> WebSocket:
 
 async def _latency(websocket: WebSocket) -> float:
     return await (await websocket.ping())
+
+
+async def _next(pieces: PieceIterator, timeout: float | None) -> str | bytes:
+    return await asyncio.wait_for(anext(pieces), timeout)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from beamfast.connection.listeners import Listeners
     from beamfast.http import Request
     from beamfast.protocol.response import ServerResponse
+    from beamfast.protocol.stream import MessageStream
 
 #: Messages, and bytes of them, from which on the socket is not read any more.
 MESSAGES: Final = 16
@@ -30,6 +31,7 @@ CLOSE_TIMEOUT: Final = 10.0
 # Why the socket is not read.
 _IS_FULL: Final = 1
 _IS_ASKED: Final = 2
+_IS_BEHIND: Final = 4
 
 
 class Conversation:
@@ -43,6 +45,7 @@ class Conversation:
     Attributes:
         limit: messages that may wait.
         is_pulled: somebody asks for messages.
+        stream: the message that is received in pieces, None for none.
         close_timeout: seconds for the closing handshake.
         request: of the client; None on the client's side.
         response: of the server; None on the server's side.
@@ -70,6 +73,7 @@ class Conversation:
         "listeners",
         "request",
         "response",
+        "stream",
         "task",
         "url",
     )
@@ -77,6 +81,7 @@ class Conversation:
     def __init__(self, transport: Any, loop: asyncio.AbstractEventLoop) -> None:
         self.limit: int = MESSAGES
         self.is_pulled: bool = False
+        self.stream: MessageStream | None = None
         self.close_timeout: float = CLOSE_TIMEOUT
         self.request: Request | None = None
         self.response: ServerResponse | None = None
@@ -108,6 +113,11 @@ class Conversation:
     def has_messages(self) -> bool:
         """True while something waits to be read."""
         return bool(self._messages)
+
+    @property
+    def is_read(self) -> bool:
+        """True when nothing waits, neither messages nor pieces of one."""
+        return not (self._messages or (self.stream is not None and self.stream.count))
 
     @property
     def is_paused(self) -> bool:
@@ -151,6 +161,41 @@ class Conversation:
             self._resume(_IS_FULL)
         return message
 
+    # One message in pieces, under the same limits.
+
+    def begin_stream(self, stream: MessageStream) -> None:
+        """Let pieces of ``stream`` be taken, and no messages."""
+        self.stream = stream
+        self.is_pulled = False
+
+    def note_arrival(self) -> None:
+        """More of it can be taken; its stream calls this."""
+        stream = self.stream
+        self.wake()
+        if stream is None or (stream.count < self.limit and stream.size < BYTES):
+            return
+        if self._is_over:
+            # Nobody may stop the closing handshake by not reading.
+            stream.is_cut = True
+        else:
+            self._pause(_IS_BEHIND)
+
+    def take_piece(self) -> str | bytes | None:
+        """Return the next piece that has arrived, None for none."""
+        stream = self.stream
+        piece = None if stream is None else stream.take()
+        if stream is None or (
+            stream.count <= self.limit // 2 and stream.size <= BYTES // 2
+        ):
+            self._resume(_IS_BEHIND)
+        return piece
+
+    def end_stream(self) -> None:
+        """Let messages be taken again."""
+        self.stream = None
+        self.is_pulled = self.listeners is None
+        self._resume(_IS_BEHIND)
+
     def listen(self, listeners: Listeners) -> Callable[[str | bytes], None]:
         """Pass messages to ``listeners``, which hear at once that this is open."""
         self.is_pulled = False
@@ -171,15 +216,24 @@ class Conversation:
         while self._messages and listeners is not None and listeners.has("message"):
             listeners.emit("message", self.take())
 
-    async def arrival(self) -> None:
+    def check_alone(self) -> None:
         """
-        Wait for a message or the end.
+        Let only one task wait.
 
         Raises:
             RuntimeError: somebody waits already; which one should get it?
         """
         if self._waiter is not None and not self._waiter.done():
             raise RuntimeError("two tasks wait for the next message")
+
+    async def arrival(self) -> None:
+        """
+        Wait for a message or the end.
+
+        Raises:
+            RuntimeError: somebody waits already.
+        """
+        self.check_alone()
         waiter = self._waiter = self._loop.create_future()
         try:
             await waiter
@@ -206,12 +260,14 @@ class Conversation:
     def read_to_the_end(self) -> None:
         """Read on whatever happens: the close frame has to be found."""
         self._is_over = True
-        self._resume(_IS_ASKED | _IS_FULL)
+        self._resume(_IS_ASKED | _IS_FULL | _IS_BEHIND)
 
     def discard(self) -> None:
         """Nobody will read any more."""
         self._messages.clear()
         self._size = 0
+        if self.stream is not None:
+            self.stream.cut()
         self.read_to_the_end()
 
     def _pause(self, why: int) -> None:

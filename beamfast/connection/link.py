@@ -285,7 +285,7 @@ class Link(Patient):
     def _hold_failure(self) -> None:
         """Let the handler answer what came before the peer's mistake."""
         conversation = self._conversation
-        if conversation is None or not conversation.has_messages:
+        if conversation is None or conversation.is_read:
             self._fail_at_last()
         else:
             self._watch(OVERFLOW_TIMEOUT)

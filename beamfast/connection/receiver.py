@@ -16,10 +16,12 @@ from typing import Any, Final
 from beamfast.connection.conversation import MESSAGES, Conversation
 from beamfast.connection.link import Link
 from beamfast.connection.listeners import Listener, Listeners
+from beamfast.connection.streaming import PieceIterator
 from beamfast.errors import CloseCode, ConnectionClosed, InvalidState
 from beamfast.http import Request
 from beamfast.protocol.delivery import CommonHandler
 from beamfast.protocol.driver import Deliver, State
+from beamfast.protocol.stream import MessageStream
 
 #: Codes after which ``async for`` just ends. 1005 is what browsers send when a
 #: page calls ``close()`` without a code.
@@ -182,13 +184,77 @@ class Receiver(Link):
         """
         conversation = self._talk()
         while not conversation.has_messages:
-            self._fail_at_last()
-            self._release()
-            if self._driver.state is State.CLOSED:
-                raise self._closed()
+            self._before_waiting()
             await conversation.arrival()
         message = self._take(conversation)
         return message if decode or isinstance(message, bytes) else message.encode()
+
+    def recv_streaming(self, *, decode: bool = True) -> PieceIterator:
+        """
+        Return the next message as an asynchronous iterator over its pieces.
+
+        They come as they arrive: a frame, or what one read brought of it. Text is
+        cut between characters. An empty message is one empty piece; no other one
+        is empty. ``max_size`` holds for the whole message. While pieces wait, the
+        socket is not read beyond the limits of waiting messages.
+
+        Until the end was received, or ``aclose`` gave the rest up, nothing else
+        can be. Cancelling the wait for a piece loses nothing: the same iterator
+        goes on, and before the first piece any other call does.
+
+        Args:
+            decode: False gives text as UTF-8 bytes, cut anywhere.
+
+        Raises:
+            ConnectionClosed: by the iterator; the rest will not come.
+            InvalidState: messages go to ``on_message``, or nobody wants them, or
+                one is being received in pieces already.
+        """
+        self._talk()
+        return PieceIterator(self, as_text=decode)
+
+    def _begin_stream(self, *, as_text: bool) -> MessageStream | None:
+        """Return the message to take pieces of, None while one is being skipped."""
+        conversation = self._talk()
+        if conversation.has_messages:
+            stream = MessageStream.of(self._take(conversation), as_text=as_text)
+        elif self._driver.is_streaming:
+            return None
+        else:
+            conversation.check_alone()
+            stream = self._driver.stream_message(
+                conversation.note_arrival, as_text=as_text
+            )
+        conversation.begin_stream(stream)
+        return stream
+
+    def _take_piece(self) -> str | bytes | None:
+        return self._converse().take_piece()
+
+    def _cancel_stream(self) -> bool:
+        is_cancelled = self._driver.cancel_stream()
+        if is_cancelled:
+            self._end_stream()
+        return is_cancelled
+
+    def _end_stream(self) -> None:
+        self._converse().end_stream()
+
+    async def _next_arrival(self) -> None:
+        self._before_waiting()
+        await self._converse().arrival()
+
+    def _before_waiting(self) -> None:
+        """
+        Let everything leave that may have waited for the program.
+
+        Raises:
+            ConnectionClosed: nothing will come.
+        """
+        self._fail_at_last()
+        self._release()
+        if self._state is State.CLOSED:
+            raise self._closed()
 
     def pause_reading(self) -> None:
         """Read nothing from the socket for now, not even pongs."""
@@ -201,6 +267,8 @@ class Receiver(Link):
     def _talk(self) -> Conversation:
         conversation = self._conversation
         if conversation is None or not conversation.is_pulled:
+            if conversation is not None and conversation.stream is not None:
+                raise InvalidState("a message is being received in pieces")
             raise InvalidState("no handler: messages go to on_message, or are dropped")
         return conversation
 

@@ -17,7 +17,16 @@ async def echo(websocket):
             await websocket.send("1")
             await websocket.send("2")
             return
+        if message == "pieces":
+            await websocket.send(slowly("one", "two", "three"))
+            continue
         await websocket.send(message)
+
+
+async def slowly(*pieces):
+    for piece in pieces:
+        yield piece
+        await asyncio.sleep(0.01)
 
 
 def answer(request):
@@ -44,6 +53,29 @@ def site(serve):
     yield box["site"]
     box["loop"].call_soon_threadsafe(box["stop"].set)
     thread.join(20)
+
+
+def test_a_message_can_be_read_in_pieces(site):
+    with connect(site.url(), compression=None) as websocket:
+        websocket.send("pieces")
+        pieces = websocket.recv_streaming()
+        assert "".join(pieces) == "onetwothree"
+        websocket.send("pieces")
+        for piece in websocket.recv_streaming(timeout=20):
+            assert "onetwothree".startswith(piece)
+            break
+        websocket.send("after")
+        assert websocket.recv() == "after"
+
+
+def test_a_piece_that_does_not_come_in_time_is_not_lost(site):
+    with connect(site.url()) as websocket:
+        with pytest.raises(TimeoutError):
+            next(websocket.recv_streaming(timeout=0.01))
+        websocket.send("late")
+        assert websocket.recv() == "late"
+    with pytest.raises(ConnectionClosed):
+        next(websocket.recv_streaming())
 
 
 def test_a_script_sends_and_receives(site):

@@ -368,6 +368,12 @@ class Peer:
         return self.websocket.deadline - self.client.service.loop.time()
 
 
+@pytest.fixture(scope="session")
+def peer_of():
+    """Return what makes a browser of a client, for properties."""
+    return Peer
+
+
 @pytest.fixture
 async def peer(connect):
     return Peer(connect(None))
