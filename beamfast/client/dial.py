@@ -84,13 +84,10 @@ async def dial(url: Url, route: Route) -> Dialogue:
     first = url if proxy is None else parse_proxy_url(proxy)
     given = route.ssl if proxy is None else route.proxy_ssl
     try:
-        await asyncio.get_running_loop().create_connection(
-            lambda: dialogue,
-            first.host,
-            first.port,
-            ssl=route.context(given) if first.is_secure else None,
-            server_hostname=first.host if first.is_secure else None,
-        )
+        loop = asyncio.get_running_loop()
+        await loop.create_connection(lambda: dialogue, first.host, first.port)
+        if first.is_secure:
+            await dialogue.encrypt(route.context(given), first.host)
         if proxy is not None:
             await _tunnel(dialogue, url, proxy, route)
     except BaseException:
@@ -109,10 +106,4 @@ async def _tunnel(dialogue: Dialogue, url: Url, proxy: str, route: Route) -> Non
     if not url.is_secure:
         dialogue.keep(driver.take_rest())
         return
-    loop = asyncio.get_running_loop()
-    dialogue.transport = await loop.start_tls(
-        dialogue.transport,
-        dialogue,
-        route.context(route.ssl),
-        server_hostname=url.host,
-    )
+    await dialogue.encrypt(route.context(route.ssl), url.host)

@@ -107,8 +107,11 @@ class connect:  # noqa: N801 - it is called like a function
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         """Close and wait until the connection is gone; harmless when it is."""
-        if not self._loop.is_closed():
+        if self._loop.is_closed():
+            return
+        try:
             self._call(self.websocket.close(code, reason))
+        finally:
             self._stop()
 
     def __enter__(self) -> Self:
@@ -134,6 +137,8 @@ class connect:  # noqa: N801 - it is called like a function
             raise
 
     def _stop(self) -> None:
+        # Ctrl-C may have come while something was under way.
+        asyncio.run_coroutine_threadsafe(_end_tasks(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
@@ -141,6 +146,15 @@ class connect:  # noqa: N801 - it is called like a function
 
 async def _awaited(opening: connect_async) -> WebSocket:
     return await opening
+
+
+async def _end_tasks() -> None:
+    """Cancel what still runs, and let its sockets go."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.get_running_loop().shutdown_asyncgens()
 
 
 async def _latency(websocket: WebSocket) -> float:

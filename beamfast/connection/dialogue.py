@@ -9,6 +9,7 @@ has decided, and may put the next driver or a WebSocket on it.
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import Any, Protocol
 
 from beamfast.connection.alone import Alone
@@ -85,6 +86,22 @@ class Dialogue(asyncio.Protocol):
             await self._waiter
         finally:
             self._waiter = None
+
+    async def encrypt(self, context: ssl.SSLContext, host: str) -> None:
+        """
+        Speak TLS from here on, with a server of that name.
+
+        A step of its own because asyncio cannot give up a connection that is made
+        with TLS: cancelled before its first turn, it goes on shaking hands.
+
+        Raises:
+            OSError: the server does not, or not with a certificate for it.
+        """
+        self.transport = await self._loop.start_tls(
+            self.transport, self, context, server_hostname=host
+        )
+        # Nobody can tell who said what came in the clear.
+        self._early.clear()
 
     def keep(self, data: bytes) -> None:
         """Have the next driver read ``data`` first."""

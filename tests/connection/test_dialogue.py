@@ -1,6 +1,9 @@
 """Drivers on a transport until they have decided."""
 
 import asyncio
+import socket
+import ssl
+from pathlib import Path
 
 import pytest
 
@@ -115,3 +118,33 @@ async def test_it_can_be_aborted_at_any_time(dialogue, transport):
     Dialogue().abort()
     dialogue.abort()
     assert transport.aborted
+
+
+async def test_what_was_said_before_tls_is_not_believed():
+    certificate = Path(__file__).parents[1] / "data" / "localhost.pem"
+    ours = ssl.create_default_context(cafile=certificate)
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    theirs.load_cert_chain(certificate)
+
+    def serve(listener):
+        sock, _ = listener.accept()
+        sock.sendall(b"HTTP/1.1 403 Injected\r\nContent-Length: 0\r\n\r\n")
+        with theirs.wrap_socket(sock, server_side=True) as encrypted:
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += encrypted.recv(2**16)
+            encrypted.sendall(answer_to(request))
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        serving = asyncio.ensure_future(asyncio.to_thread(serve, listener))
+        dialogue, loop = Dialogue(), asyncio.get_running_loop()
+        driver = ClientDriver("wss://localhost/")
+        driver.start()
+        await loop.create_connection(lambda: dialogue, *listener.getsockname())
+        while not dialogue._early:
+            await asyncio.sleep(0.001)
+        await dialogue.encrypt(ours, "localhost")
+        await dialogue.run(driver)
+        assert driver.state is State.OPEN
+        dialogue.abort()
+        await serving
