@@ -103,7 +103,7 @@ class WebSocket(Receiver):
     @property
     def is_client(self) -> bool:
         """True at a client's end, which masks what it sends (RFC 6455, 5.1)."""
-        return self._driver.is_client
+        return self._own_driver is not None and self._own_driver.is_client
 
     @property
     def subprotocol(self) -> str | None:
