@@ -23,7 +23,7 @@ EXTENSIONS = [
     f"beamfast._{name}"
     for name in (
         *("frames", "fields", "head", "scan"),
-        *("backlog", "wire", "outbound", "lanes", "fanout"),
+        *("wheel", "backlog", "wire", "outbound", "lanes", "fanout"),
     )
 ]
 # Cython adds these to its modules; which of them depends on the version.
@@ -37,7 +37,7 @@ STUBTEST_ALLOWED = r"""
 CORE_TESTS = [
     *("pytest", "-q", "tests/test_frames.py", "tests/test_head.py"),
     *("tests/test_fields.py", "tests/test_scan.py"),
-    *("tests/test_backlog.py", "tests/test_wire.py"),
+    *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
     *("tests/test_lanes.py", "tests/test_fanout.py", "tests/test_fanout_histories.py"),
 ]

@@ -29,10 +29,11 @@ setup(
         extension("_fields"),
         extension("_head"),
         extension("_scan", "_fields"),
+        extension("_wheel"),
         extension("_backlog"),
-        extension("_wire", "_backlog"),
-        extension("_outbound", "_backlog", "_frames", "_wire"),
-        extension("_lanes", "_backlog", "_outbound", "_wire"),
-        extension("_fanout", "_backlog", "_lanes", "_outbound", "_wire"),
+        extension("_wire", "_backlog", "_wheel"),
+        extension("_outbound", "_backlog", "_frames", "_wire", "_wheel"),
+        extension("_lanes", "_backlog", "_outbound", "_wire", "_wheel"),
+        extension("_fanout", "_backlog", "_lanes", "_outbound", "_wire", "_wheel"),
     ]
 )

@@ -4,6 +4,7 @@
 from libc.stdint cimport uint32_t, uint64_t
 
 from beamfast._backlog cimport conn_t
+from beamfast._wheel cimport Timed
 
 
 cdef extern from "conn.h":
@@ -33,7 +34,7 @@ cdef extern from "conn.h":
     int socket_prepare(int fd, int notsent_lowat) noexcept nogil
 
 
-cdef class Wire
+cdef class Wire(Timed)
 
 
 cdef class LoopState:
@@ -45,7 +46,7 @@ cdef class LoopState:
     cdef readonly uint64_t overflows, resyncs, drops
 
 
-cdef class Wire:
+cdef class Wire(Timed):
     cdef conn_t conn
     cdef LoopState state
     cdef readonly object transport

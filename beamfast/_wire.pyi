@@ -3,6 +3,8 @@ from typing import Self, final
 
 from typing_extensions import disjoint_base
 
+from beamfast._wheel import Timed
+
 @final
 class LoopState:
     def __new__(cls, loop: AbstractEventLoop) -> Self: ...
@@ -16,7 +18,7 @@ class LoopState:
     def drops(self) -> int: ...
 
 @disjoint_base
-class Wire:
+class Wire(Timed):
     def __init__(self) -> None: ...
     @property
     def transport(self) -> Transport | None: ...

@@ -48,7 +48,7 @@ cdef class LoopState:
         PyMem_Free(self.scratch)
 
 
-cdef class Wire:
+cdef class Wire(Timed):
     """
     The way to one socket, which exists from :meth:`attach` to its loss.
 

@@ -39,7 +39,8 @@ CYTHON_IMPORTS = {
     "_head": {"cpython"},
     "_scan": {"cython", "cpython", "libc", "beamfast._fields"},
     "_backlog": {"cython", "cpython", "libc"},
-    "_wire": {"cython", "cpython", "libc", "beamfast._backlog"},
+    "_wheel": {"cpython", "libc"},
+    "_wire": {"cython", "cpython", "libc", "beamfast._backlog", "beamfast._wheel"},
     "_outbound": {
         *("cython", "cpython", "libc", "beamfast._frames"),
         *("beamfast._backlog", "beamfast._wire"),

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 
+from beamfast._wheel import Timed
 from beamfast._wire import LoopState
-from beamfast.connection.heartbeat import Timed
 from beamfast.connection.service import Handlers
 
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import math
 import sys
 from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Final, Self
 
-from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.patience import Patient
 from beamfast.connection.service import Service
 from beamfast.errors import CloseCode, ConnectionClosed
@@ -53,8 +51,6 @@ class EventSource(Patient):
         "_ping_interval",
         "_retry",
         "_service",
-        "bucket",
-        "deadline",
         "last_event_id",
         "on_close",
         "opened",
@@ -69,8 +65,6 @@ class EventSource(Patient):
         self.user: str | None = request.user
         self.opened: int = 0
         self.on_close: Callable[[EventSource], None] | None = None
-        self.deadline: float = math.inf
-        self.bucket: int = OUTSIDE
         # Of the rest a connection would keep alive what opened it.
         self._ping_interval = stream.ping_interval
         self._retry = stream.retry

@@ -7,10 +7,9 @@ Also what that needs: when to read, and what may still be on its way out.
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any, Final
 
-from beamfast.connection.heartbeat import OUTSIDE
+from beamfast._wheel import Timed
 from beamfast.connection.sender import Sender
 from beamfast.connection.service import Service
 
@@ -18,7 +17,7 @@ from beamfast.connection.service import Service
 LINGER: Final = 2.0
 
 
-class HttpEndings(asyncio.Protocol):
+class HttpEndings(Timed, asyncio.Protocol):
     """The transport of an HTTP connection, and the ways to let go of it."""
 
     __slots__ = (
@@ -26,15 +25,11 @@ class HttpEndings(asyncio.Protocol):
         "_reading_paused",
         "_sender",
         "_transport",
-        "bucket",
-        "deadline",
         "service",
     )
 
     def __init__(self, service: Service) -> None:
         self.service: Service = service
-        self.deadline: float = math.inf
-        self.bucket: int = OUTSIDE
         self._transport: Any = None
         # An idle connection has none.
         self._sender: Sender | None = None

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import sys
 from collections.abc import Callable
 from typing import Any, Final
 
 from beamfast.connection.conversation import CLOSE_TIMEOUT, Conversation
-from beamfast.connection.heartbeat import OUTSIDE
 from beamfast.connection.patience import Patient
 from beamfast.connection.service import Surroundings
 from beamfast.connection.terms import Terms
@@ -63,8 +61,6 @@ class Link(Patient):
         "_receive",
         "_surroundings",
         "_terms",
-        "bucket",
-        "deadline",
         "on_close",
         "on_message",
         "opened",
@@ -86,8 +82,6 @@ class Link(Patient):
         self.opened: int = 0
         self.on_message: Deliver | CommonHandler | None = None
         self.on_close: Callable[[Any, int, str], None] | None = None
-        self.deadline: float = math.inf
-        self.bucket: int = OUTSIDE
         self._own_driver = driver
         # What goes to this peer alone goes as it is.
         self._is_plain = driver is None or driver.is_plain

@@ -26,7 +26,6 @@ class Patient(Outbound):
     __slots__ = ("_loop", "_paused_at", "_stall_timeout")
 
     path: str
-    deadline: float
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, stall_timeout: float = STALL_TIMEOUT

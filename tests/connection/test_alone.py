@@ -5,14 +5,12 @@ import math
 
 import pytest
 
+from beamfast._wheel import Timed
 from beamfast.connection.alone import Alarm, Alone
 
 
-class Timed:
-    bucket = -1
-
+class Watched(Timed):
     def __init__(self):
-        self.deadline = math.inf
         self.rung = asyncio.Event()
         self.times = []
 
@@ -27,7 +25,7 @@ async def alarm():
 
 
 async def test_an_alarm_rings_when_it_is_time_and_once(alarm):
-    timed = Timed()
+    timed = Watched()
     alarm.watch_for(timed, 0.01)
     due = timed.deadline
     await timed.rung.wait()
@@ -37,7 +35,7 @@ async def test_an_alarm_rings_when_it_is_time_and_once(alarm):
 
 
 async def test_a_later_deadline_only_changes_a_number(alarm):
-    timed = Timed()
+    timed = Watched()
     alarm.watch_for(timed, 0.01)
     first = alarm._handle
     alarm.watch_for(timed, 0.03)
@@ -49,7 +47,7 @@ async def test_a_later_deadline_only_changes_a_number(alarm):
 
 
 async def test_an_earlier_deadline_is_met(alarm):
-    timed = Timed()
+    timed = Watched()
     alarm.watch_for(timed, 1000)
     late = alarm._handle
     alarm.watch_for(timed, 0)
@@ -58,7 +56,7 @@ async def test_an_earlier_deadline_is_met(alarm):
 
 
 async def test_what_is_forgotten_does_not_ring(alarm):
-    timed = Timed()
+    timed = Watched()
     alarm.forget(timed)
     alarm.watch_for(timed, 0)
     handle = alarm._handle
@@ -69,7 +67,7 @@ async def test_what_is_forgotten_does_not_ring(alarm):
 
 
 async def test_nobody_to_tell_is_fine(alarm):
-    timed = Timed()
+    timed = Watched()
     alarm.watch_for(timed, 1000)
     alarm._timed = None
     alarm._ring()
