@@ -3,7 +3,7 @@
 
 from libc.stdint cimport uint64_t
 
-from beamfast._lanes cimport Counters, Lane
+from beamfast._lanes cimport Counters, Lane, Turns
 from beamfast._outbound cimport Outbound
 from beamfast._wire cimport LoopState
 
@@ -41,16 +41,13 @@ cdef class TopicRegistry:
     cdef object loop
     cdef readonly LoopState state
     cdef dict by_name
-    # Lanes with something to send, in the order of their first publish.
-    cdef Lane first, last
-    # The one whose turn it is.
-    cdef Lane current
+    # Lanes with something to send.
+    cdef Turns turns
     cdef bint armed
     cdef readonly Counters counters
     cdef readonly uint64_t sends
 
     cdef int arm(self) except -1
-    cdef int enlist(self, Lane lane) except -1
     cdef int deliver(
         self, Lane lane, bytes message, list excluded, bint same_item, object key
     ) except -1

@@ -19,7 +19,11 @@ class Topic:
 @final
 class TopicRegistry:
     def __new__(
-        cls, loop: AbstractEventLoop, state: LoopState | None = None
+        cls,
+        loop: AbstractEventLoop,
+        state: LoopState | None = None,
+        *,
+        ordered: bool = False,
     ) -> Self: ...
     @property
     def state(self) -> LoopState: ...

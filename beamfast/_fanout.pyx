@@ -18,7 +18,7 @@ cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
 from beamfast._backlog cimport SLOW_DROP_OLDEST, SLOW_RESYNC, lane_t, membership_t
-from beamfast._lanes cimport SLICE, Counters, Lane, policy_of
+from beamfast._lanes cimport SLICE, Counters, Lane, Turns, policy_of
 from beamfast._outbound cimport Outbound, conn_is_coded, conn_member, conn_stale
 from beamfast._wire cimport CONN_LAGS, CONN_MUTE, CONN_WAITS, MEMBER_STALE, LoopState
 
@@ -96,7 +96,7 @@ cdef class Topic:
             coder = coding.single()
         else:
             coder = coding.shared() if role == SHARED else coding.outside()
-        lane = Lane.__new__(Lane, self, key, policy, coder)
+        lane = Lane.__new__(Lane, self, self.registry.turns, key, policy, coder)
         lane.role = role
         lane.lane.is_shared = role == SHARED
         lane.lane.is_coded = coder is not None
@@ -217,6 +217,8 @@ cdef class TopicRegistry:
     Args:
         loop: runs the tick; every call has to come from its thread.
         state: what the connections were attached with; made when None.
+        ordered: a connection gets the messages of all its topics in the order in
+            which they were published; otherwise one topic after the other.
 
     Attributes:
         state: pass it to :meth:`Outbound.attach`.
@@ -224,8 +226,9 @@ cdef class TopicRegistry:
         sends: batches sent or queued, one for each subscriber and turn.
     """
 
-    def __cinit__(self, loop, LoopState state=None):
+    def __cinit__(self, loop, LoopState state=None, *, bint ordered=False):
         self.loop = loop
+        self.turns = Turns.__new__(Turns, ordered)
         self.state = LoopState(loop) if state is None else state
         self.by_name = {}
         self.counters = Counters()
@@ -388,6 +391,8 @@ cdef class TopicRegistry:
                     encoded[lane.wire_form] = <bytes?>lane.wire_form(message)
         topic.counters.published(len(encoded))
         self.counters.published(len(encoded))
+        if self.turns.is_ordered:
+            self.turns.follow(topic, concerned)
         for lane in concerned:
             message = encoded[lane.wire_form]
             self.deliver(lane, message, excluded, same_item, key)
@@ -416,18 +421,11 @@ cdef class TopicRegistry:
         (<Topic>lane.topic).counters.delivered(deliveries, len(message))
         self.counters.delivered(deliveries, len(message))
         if not lane.listed:
-            self.enlist(lane)
+            self.turns.add(lane)
+            # Once per loop turn, so what one turn publishes leaves together.
+            if not self.armed:
+                self.arm()
         return 0
-
-    cdef int enlist(self, Lane lane) except -1:
-        lane.listed = True
-        if self.first is None:
-            self.first = lane
-        else:
-            self.last.next = lane
-        self.last = lane
-        # Once per loop turn, so what one turn publishes leaves together.
-        return 0 if self.armed else self.arm()
 
     cdef int arm(self) except -1:
         self.armed = True
@@ -441,24 +439,15 @@ cdef class TopicRegistry:
         self.armed = False
         try:
             while budget:
-                if self.current is None:
-                    if self.first is None:
-                        break
-                    self.current = self.first
-                    self.first = self.current.next
-                    self.current.begin_turn()
-                lane = self.current
-                if lane.turn_is_over():
-                    self.current = None
-                    continue
+                lane = self.turns.due()
+                if lane is None:
+                    break
                 weight = lane.weight()
                 used = lane.walk(max(1, budget // weight))
                 self.sends += used
                 budget -= min(budget, used * weight)
         finally:
-            if self.first is None:
-                self.last = None
-            if not self.armed and (self.current or self.first) is not None:
+            if not self.armed and not self.turns.is_empty():
                 self.arm()
 
     def subscribers(self, str name not None) -> int:

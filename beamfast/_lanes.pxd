@@ -33,6 +33,9 @@ cdef enum:
     SLICE = 256
 
 
+cdef class Turns
+
+
 cdef class Counters:
     cdef readonly uint64_t messages, encodes, compressions
     cdef readonly uint64_t deliveries, delivered_bytes
@@ -62,6 +65,9 @@ cdef class Lane:
     cdef bint walking, listed
     cdef Lane next
     cdef uint32_t cursor, turn_end
+    cdef Turns turns
+    # Which of the stretches of one topic its newest message belongs to.
+    cdef uint32_t group
 
     cdef bint is_busy(self) noexcept
     cdef bint is_concerned(self, object matched) except -1
@@ -76,6 +82,25 @@ cdef class Lane:
     cdef uint32_t weight(self) noexcept
     cdef uint32_t walk(self, uint32_t budget) except? 0xFFFFFFFF
     cdef int finish(self, Batch batch, late_t *late, uint32_t count) except -1
+
+
+cdef class Turns:
+    cdef readonly bint is_ordered
+    # In the order of their first publish; what is sealed comes before.
+    cdef Lane first, last
+    cdef list sealed
+    # The one whose turn it is.
+    cdef Lane current
+    # The topic that was published on last, and how often that has changed.
+    cdef object newest
+    cdef uint32_t group
+
+    cdef bint is_empty(self) noexcept
+    cdef int follow(self, object topic, list lanes) except -1
+    cdef int seal(self) except -1
+    cdef int add(self, Lane lane) except -1
+    cdef Lane due(self)
+    cdef int catch_up(self, Outbound member) except -1
 
 
 cdef int policy_of(str name, object refresh) except -1

@@ -1,4 +1,4 @@
-from typing import final
+from typing import Self, final
 
 @final
 class Counters:
@@ -15,3 +15,9 @@ class Counters:
 
 @final
 class Lane: ...
+
+@final
+class Turns:
+    def __new__(cls, is_ordered: bool) -> Self: ...
+    @property
+    def is_ordered(self) -> bool: ...

@@ -67,11 +67,12 @@ cdef class Counters:
 cdef class Lane:
     """The subscribers of a topic that get the same bytes."""
 
-    def __cinit__(self, topic, tuple key, int policy, coder):
+    def __cinit__(self, topic, Turns turns, tuple key, int policy, coder):
         self.lane.owner = <void *>self
         self.lane.catch_up = catch_up
         self.lane.policy = policy
         self.topic = topic
+        self.turns = turns
         self.key = key
         self.wire_form, self.filters = key[:2]
         self.coder = coder
@@ -256,25 +257,126 @@ cdef class Lane:
         return 0
 
 
+@cython.final
+cdef class Turns:
+    """
+    The lanes with something to send, in the order in which they get their turn.
+
+    By default what a loop turn publishes on a topic leaves at the place of its first
+    message there. ``is_ordered`` keeps the order of all messages: what comes back to
+    a topic after another one leaves behind that, in a batch of its own.
+    """
+
+    def __cinit__(self, bint is_ordered):
+        self.is_ordered = is_ordered
+        self.sealed = []
+
+    cdef bint is_empty(self) noexcept:
+        return self.current is None and self.first is None and not self.sealed
+
+    cdef int follow(self, object topic, list lanes) except -1:
+        """Get ready for a message of ``topic`` in these of its lanes."""
+        cdef Lane lane
+        if self.newest is not topic:
+            self.newest = topic
+            self.group += 1
+        for lane in lanes:
+            # Its open run may be ahead of what others have published since.
+            if lane.listed and lane.group != self.group:
+                self.seal()
+            lane.group = self.group
+        return 0
+
+    cdef int seal(self) except -1:
+        """Give every lane of the list a turn of its own for what it has by now."""
+        cdef Lane lane
+        while self.first is not None:
+            lane = self.first
+            lane.freeze()
+            self.sealed.append((lane, lane.lane.seq))
+            self.first = lane.next
+            lane.next = None
+            lane.listed = False
+        self.last = None
+        return 0
+
+    cdef int add(self, Lane lane) except -1:
+        lane.listed = True
+        if self.first is None:
+            self.first = lane
+        else:
+            self.last.next = lane
+        self.last = lane
+        return 0
+
+    cdef Lane due(self):
+        """Return the lane that has something to send now, None when none has."""
+        while True:
+            if self.current is None:
+                if self.sealed:
+                    self.current, self.current.turn_end = self.sealed.pop(0)
+                elif self.first is not None:
+                    self.current = self.first
+                    self.first = self.current.next
+                    if self.first is None:
+                        self.last = None
+                    self.current.begin_turn()
+                else:
+                    return None
+            if not self.current.turn_is_over():
+                return self.current
+            self.current = None
+
+    cdef int catch_up(self, Outbound member) except -1:
+        """Send one subscriber what it has not seen of any lane, in their order."""
+        cdef const membership_t *membership
+        cdef list turns = self.sealed[:]
+        cdef Lane lane = self.current
+        if lane is not None:
+            turns.insert(0, (lane, lane.turn_end))
+        lane = self.first
+        while lane is not None:
+            turns.append((lane, lane.lane.seq))
+            lane = lane.next
+        for lane, end in turns:
+            membership = conn_member(&member.conn, &lane.lane)
+            if membership != NULL:
+                catch_up_to(&lane.lane, membership.slot, end)
+        return 0
+
+
 cdef int catch_up(lane_t *lane, uint32_t slot) except -1:
     """Send one subscriber what it has not seen, ahead of the walk."""
+    cdef Turns turns = (<Lane>lane.owner).turns
+    if turns.is_ordered:
+        return turns.catch_up(<Outbound>lane.entries[slot].conn.owner)
+    return catch_up_to(lane, slot, lane.seq)
+
+
+cdef int catch_up_to(lane_t *lane, uint32_t slot, uint32_t end) except -1:
     cdef Lane self = <Lane>lane.owner
     cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
     cdef uint32_t seen = lane.entries[slot].seen
-    cdef uint32_t tail = min(lane.seq - seen, self.run_count)
+    cdef uint32_t tail = 0
     cdef uint32_t items = 0
     cdef size_t offset
     cdef Batch batch
     cdef object rest = None
-    lane.entries[slot].seen = lane.seq
+    if <int32_t>(end - seen) <= 0:
+        return 0
+    lane.entries[slot].seen = end
     if entry_is_deaf(&lane.entries[slot]):
         return 0
+    if end == lane.seq:
+        tail = min(end - seen, self.run_count)
     if tail:
         rest = self.open_tail(tail)
         items = self.marks[self.run_count - 1].items
         if tail < self.run_count:
             items -= self.marks[self.run_count - tail - 1].items
     for batch in tuple(self.batches):
+        if <int32_t>(batch.frames.first - end) > 0:
+            break
         offset = frames_after(&batch.frames, seen)
         if offset < batch.frames.size:
             member.put(batch, offset, frames_items(&batch.frames, offset), lane)

@@ -120,8 +120,8 @@ def loop():
 
 
 @pytest.fixture
-def registry(loop):
-    return TopicRegistry(loop)
+def registry(loop, request):
+    return TopicRegistry(loop, ordered=getattr(request, "param", False))
 
 
 @pytest.fixture

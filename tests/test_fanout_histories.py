@@ -192,6 +192,11 @@ class Subscriber(Outbound):
         wanted = [item for item in self.expected["a"] if item[:1] == b"p"]
         assert private == (wanted[: len(private)] if self.cut else wanted)
 
+    def check_order(self):
+        """Everything came in the order of its numbers, whatever its topic."""
+        numbers = [int(match[6]) for match in self.parse() if match.re is ITEM]
+        assert numbers == sorted(set(numbers))
+
     def check_copies(self, mine, wanted):
         """Nothing is missing but what a copy stands for."""
         at = 0
@@ -223,7 +228,8 @@ class History:
     def __init__(self, seed):
         self.random = random.Random(seed)
         self.loop = asyncio.get_running_loop()
-        self.registry = TopicRegistry(self.loop)
+        self.is_ordered = seed % 2 == 1
+        self.registry = TopicRegistry(self.loop, ordered=self.is_ordered)
         self.all = []
         self.number = self.resumed = 0
         # Half of them about one topic that is too much for most.
@@ -398,6 +404,8 @@ class History:
             subscriber.read()
             subscriber.peer.close()
             subscriber.check()
+            if self.is_ordered:
+                subscriber.check_order()
         assert self.registry.topics() == []
 
 

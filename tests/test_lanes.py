@@ -1,6 +1,10 @@
 """The walk to the subscribers of one lane, and what happens in the middle of it."""
 
+import pytest
+
 from .turns import Subscriber, fill
+
+ordered = pytest.mark.parametrize("registry", [True], indirect=True, ids=["ordered"])
 
 
 def test_large_messages_and_long_runs_are_split_in_order(registry, loop, join):
@@ -79,6 +83,48 @@ def test_topics_leave_in_the_order_of_their_first_publish(registry, loop, join):
     registry.publish("a", b"3")
     loop.run()
     assert {each.received() for each in crowd} == {b"123"}
+
+
+@ordered
+def test_an_ordered_registry_keeps_the_order_of_all_topics(registry, loop, join):
+    both, one = join("a", "b"), join("a")
+    for topic, message in (("a", b"1"), ("a", b"2"), ("b", b"3"), ("a", b"4")):
+        registry.publish(topic, message)
+    registry.publish("a", b"5")
+    loop.run()
+    assert both.received() == b"12345"
+    assert one.received() == b"1245"
+    assert registry.sends == 3 + 2
+
+
+@ordered
+def test_an_ordered_registry_catches_up_in_the_order_of_all_topics(
+    registry, loop, join
+):
+    both = join("a", "b")
+    crowd = [join("a") for _ in range(600)]
+    registry.publish("a", b"1")
+    loop.turn()
+    for topic, message in (("b", b"2"), ("a", b"3"), ("b", b"4"), ("a", b"5")):
+        registry.publish(topic, message)
+    both.write(b"6")
+    registry.publish("b", b"7")
+    loop.run()
+    assert both.received() == b"1234567"
+    assert {each.received() for each in crowd} == {b"135"}
+
+
+@ordered
+def test_a_lane_that_was_left_out_does_not_overtake(registry, loop, join):
+    both = join("a", "b", filters=frozenset("x"))
+    other = join("a")
+    registry.publish("a", b"1", matched=frozenset("x"))
+    registry.publish("b", b"2", matched=frozenset("x"))
+    registry.publish("a", b"3")
+    registry.publish("a", b"4", matched=frozenset("x"))
+    loop.run()
+    assert both.received() == b"124"
+    assert other.received() == b"134"
 
 
 def test_joining_and_leaving_in_the_middle_of_a_walk_is_exact(registry, loop, join):

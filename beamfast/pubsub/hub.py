@@ -42,6 +42,10 @@ class Hub:
         loop: of this process.
         bus: to the other processes; none by default.
         shared: folder of what the workers share, if there are others.
+        ordered: who is subscribed to several topics gets all messages of this
+            process in the order in which they were published. Otherwise that holds
+            for each topic, and what a loop turn publishes on one leaves together:
+            topics that take turns cost more sends in order.
     """
 
     def __init__(
@@ -50,9 +54,10 @@ class Hub:
         *,
         bus: Bus | None = None,
         shared: Path | None = None,
+        ordered: bool = False,
     ) -> None:
         self._loop = loop
-        self.registry: TopicRegistry = TopicRegistry(loop)
+        self.registry: TopicRegistry = TopicRegistry(loop, ordered=ordered)
         self.bus: Bus = NullBus() if bus is None else bus
         self.open_connections: Callable[[], Iterable[Any]] = tuple
         """What is connected to this process; the server says so."""
