@@ -45,6 +45,9 @@ class Nowhere:
     def is_closing(self):
         return False
 
+    def write(self, data):
+        pass
+
 
 @pytest.fixture
 def subscriber(hub):
@@ -63,3 +66,37 @@ def test_subscribe_and_unsubscribe(benchmark, hub, subscriber):
 
     benchmark(once)
     assert hub.subscribers("topic") == 0
+
+
+class Turns:
+    """An event loop of which a benchmark runs one turn."""
+
+    def __init__(self):
+        self.ready = []
+
+    def call_soon(self, callback):
+        self.ready.append(callback)
+
+    def turn(self):
+        self.ready.pop()()
+
+
+def test_walk_over_10_000_subscribers_without_sending(benchmark):
+    benchmark.group = "walk over 10,000 subscribers that have everything"
+    loop = Turns()
+    hub = Hub(loop)
+    crowd = [Outbound() for _ in range(10_000)]
+    for one in crowd:
+        one.attach(Nowhere(), hub.registry.state)
+        hub.subscribe(one, "topic", WIRE_FORM)
+
+    def have_everything():
+        hub.publish("topic", "x")
+        for one in crowd:
+            # Brings along what was published before.
+            one.write(b"")
+
+    benchmark.pedantic(loop.turn, setup=have_everything, rounds=30)
+    assert loop.ready == []
+    for one in crowd:
+        one.connection_lost(None)

@@ -231,6 +231,10 @@ static inline void lane_walk(lane_t *lane, const frames_t *frames, uint32_t budg
     walk->sent = walk->late = 0;
     while (slot && walk->sent + walk->late < budget) {
         entry_t *entry = &lane->entries[--slot];
+
+        if (entry->seen == frames->last)
+            continue;
+
         conn_t *conn = entry->conn;
         size_t offset = frames_after(frames, entry->seen);
         size_t rest = frames->size - offset;
