@@ -3,8 +3,10 @@ Thousands of subscribers of one document, a fifth of which never reads.
 
 ``python -m benches.soak`` starts a server, subscribes ``--subscribers`` sockets,
 edits the document ``--rate`` times a second for ``--seconds``, and checks that
-everybody who reads gets every edit once and in order. It prints how long edits
-took to arrive, what was done about the others, and the server's memory over time.
+everybody who reads gets every edit once and in order. At the end the others begin
+to read: what a slow one is owed is a copy of the document, not all it has missed,
+and one that has stood still for too long was cut off. It prints how long edits took
+to arrive, what became of the others, and the server's memory over time.
 """
 
 import argparse
@@ -68,9 +70,9 @@ def connect(port: int) -> socket.socket:
     return sock
 
 
-def edit(sock: socket.socket, number: int) -> None:
+def edit(sock: socket.socket, number: int, size: int) -> None:
     """Edit the element ``#live`` over a connection that stays open."""
-    body = f'<div id="live">edit {number} at {time.monotonic_ns()} {"." * 200}</div>'
+    body = f'<div id="live">edit {number} at {time.monotonic_ns()} {"." * size}</div>'
     head = (
         "PUT /live.html HTTP/1.1\r\nHost: 127.0.0.1\r\nRange: selector=#live\r\n"
         f"Content-Type: text/html\r\nContent-Length: {len(body)}\r\n\r\n"
@@ -81,6 +83,21 @@ def edit(sock: socket.socket, number: int) -> None:
         answer += sock.recv(65536)
     if not answer.startswith(b"HTTP/1.1 2"):
         raise SystemExit(f"the edit failed: {answer[:200]!r}")
+
+
+def awaken(sock: socket.socket, edits: int) -> int | None:
+    """Read to the newest edit; return how many bytes came, None when cut off."""
+    sock.settimeout(30)
+    taken, rest = 0, b""
+    try:
+        while data := sock.recv(1 << 18):
+            taken += len(data)
+            rest = rest[-64:] + data
+            if any(int(mark[1]) == edits for mark in MARK.finditer(rest)):
+                return taken
+    except ConnectionResetError:
+        pass
+    return None
 
 
 def memory(pid: int) -> int:
@@ -115,7 +132,9 @@ def serving(folder: Path) -> Any:
         process.wait()
 
 
-def soak(subscribers: int, deaf: int, rate: float, seconds: float) -> dict[str, Any]:
+def soak(
+    subscribers: int, deaf: int, rate: float, seconds: float, size: int
+) -> dict[str, Any]:
     """Run once and return the figures."""
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
         port, pid = stack.enter_context(serving(make_folder(Path(place))))
@@ -140,7 +159,7 @@ def soak(subscribers: int, deaf: int, rate: float, seconds: float) -> dict[str, 
             start = time.monotonic()
             for number in range(1, edits + 1):
                 time.sleep(max(0, start + number / rate - time.monotonic()))
-                edit(editor, number)
+                edit(editor, number, size)
 
         writer = threading.Thread(target=work, daemon=True)
         begun = time.monotonic()
@@ -156,6 +175,7 @@ def soak(subscribers: int, deaf: int, rate: float, seconds: float) -> dict[str, 
                 behind = sum(reader.seen < edits for reader in readers.values())
                 raise SystemExit(f"{behind} readers wait for edits that never came")
         took = time.monotonic() - begun
+        late = [awaken(sockets[index], edits) for index in sorted(silent)]
     delays.sort()
     warm = [size for when, size in history if when >= took / 4]
     return {
@@ -168,6 +188,10 @@ def soak(subscribers: int, deaf: int, rate: float, seconds: float) -> dict[str, 
         "p99_ms": delays[len(delays) * 99 // 100] / 1e6,
         "memory_MiB": [round(size / 2**20, 1) for _, size in history],
         "growth_MiB": round((max(warm) - min(warm)) / 2**20, 1),
+        "published_bytes": edits * size,
+        "cut off": late.count(None),
+        "caught up": len(late) - late.count(None),
+        "most_bytes_to_catch_up": max((taken or 0 for taken in late), default=0),
     }
 
 
@@ -178,6 +202,7 @@ def main() -> None:
     parser.add_argument("--deaf", type=int, default=2000)
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--seconds", type=float, default=120.0)
+    parser.add_argument("--size", type=int, default=200, help="bytes of an edit")
     options = parser.parse_args()
     needed = options.subscribers + options.deaf + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
