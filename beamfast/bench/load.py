@@ -16,7 +16,7 @@ import ssl as tls
 from array import array
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Final
 from urllib.parse import quote
 
@@ -235,23 +235,27 @@ class Load:
 
 
 class Span:
-    """The time, and the server's CPU time, that a ``with`` block takes."""
+    """The time, and the CPU time of both sides, that a ``with`` block takes."""
 
     def __init__(self, cpu_clock: CpuClock) -> None:
         self._cpu_clock = cpu_clock
         self._began = self._cpu_began = self._seconds = 0.0
         self._cpu_seconds: float | None = None
+        self._load_seconds = 0.0
 
     def __enter__(self) -> Span:
         self._cpu_began = self._cpu_clock() or 0.0
+        self._load_seconds = -process_time()
         self._began = perf_counter()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._seconds = perf_counter() - self._began
+        self._load_seconds += process_time()
         used = self._cpu_clock()
         self._cpu_seconds = None if used is None else used - self._cpu_began
 
     def row(self, name: str, samples: array[float] | list[float], lost: int = 0) -> Row:
         """Return what was found during the block."""
-        return Row(name, len(samples), self._seconds, samples, lost, self._cpu_seconds)
+        used = (self._cpu_seconds, self._load_seconds)
+        return Row(name, len(samples), self._seconds, samples, lost, *used)

@@ -23,6 +23,7 @@ class Row:
         samples: how long each took, in seconds, in any order.
         lost: how often it did not happen although it should have.
         cpu_seconds: of the server; None where that cannot be read.
+        load_seconds: CPU time of the load generator.
     """
 
     name: str
@@ -31,6 +32,12 @@ class Row:
     samples: Sequence[float] = field(repr=False)
     lost: int = 0
     cpu_seconds: float | None = None
+    load_seconds: float = 0.0
+
+    @property
+    def load_share(self) -> float:
+        """Share of one core that the load generator used."""
+        return self.load_seconds / self.seconds if self.seconds > 0 else 0.0
 
     @property
     def rate(self) -> float:
@@ -50,6 +57,7 @@ class Row:
             "lost": self.lost,
             "seconds": self.seconds,
             "rate": self.rate,
+            "load_share": self.load_share,
             "percentiles": {
                 f"{share:g}": value for share, value in self.percentiles().items()
             },

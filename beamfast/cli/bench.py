@@ -34,9 +34,13 @@ _METHOD: Final = (
     "One process makes the load, on the clock that it also reads. Times are from "
     "the request to the whole answer, or to the arrival at each viewer; percentiles "
     "are samples (nearest rank), nothing is left out or averaged. An edit puts an "
-    "element back as it is. The load takes CPU time of this machine as well: with "
-    "more viewers than it can read, the figures are its own."
+    "element back as it is. The load takes CPU time of this machine as well; its "
+    "share of one core is in the table, and a row in which it had no time left "
+    "says more about the load than about the server."
 )
+
+#: Share of a core above which the load generator is what a row is limited by.
+_BUSY: Final = 0.9
 
 
 @click.command()
@@ -98,6 +102,8 @@ def bench(
     click.echo(table(rows))
     click.echo("\n" + "\n".join(f"{name}: {value}" for name, value in facts.items()))
     click.echo(f"method: {_METHOD}")
+    for doubt in doubts(rows):
+        click.echo(doubt, err=True)
     if json_file is not None:
         found = {
             "machine": facts,
@@ -165,7 +171,13 @@ async def _measure(
 @contextmanager
 def _bar(label: str, length: int) -> Iterator[Progress]:
     """Show a progress bar while something is measured; on a terminal only."""
-    shown = click.progressbar(length=length, label=f"{label:10}", file=sys.stderr)
+    shown: Any = click.progressbar(
+        length=length,
+        label=f"{label:10}",
+        file=sys.stderr,
+        # Drawing takes time that the load would miss.
+        update_min_steps=max(1, length // 100),
+    )
     with shown if sys.stderr.isatty() else nullcontext() as bar:
         yield (lambda _: None) if bar is None else bar.update
 
@@ -173,13 +185,14 @@ def _bar(label: str, length: int) -> Iterator[Progress]:
 def table(rows: Sequence[Row]) -> str:
     """Return the rows for people; times in milliseconds."""
     heads = [f"p{share:g}" if share < 100 else "max" for share in PERCENTILES]
-    lines = [["", "count", "lost", "per second", "CPU us", *heads]]
+    lines = [["", "count", "lost", "per second", "CPU us", "load", *heads]]
     for row in rows:
         cpu = "-"
         if row.cpu_seconds is not None and row.count:
             cpu = f"{row.cpu_seconds / row.count * 1e6:.1f}"
         times = [f"{value * 1000:.3f}" for value in row.percentiles().values()]
         counts = [str(row.count), str(row.lost), f"{row.rate:,.0f}", cpu]
+        counts.append(f"{row.load_share:.0%}")
         lines.append([row.name, *counts, *times])
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
@@ -190,3 +203,13 @@ def table(rows: Sequence[Row]) -> str:
         )
         for line in lines
     )
+
+
+def doubts(rows: Sequence[Row]) -> list[str]:
+    """Return a sentence for each row that the load generator itself held up."""
+    return [
+        f"{row.name}: the load generator used {row.load_share:.0%} of a core, so the "
+        "server may be faster than this"
+        for row in rows
+        if row.load_share > _BUSY
+    ]

@@ -32,15 +32,17 @@ def test_that_share_of_all_samples_is_no_larger(samples, share):
 
 
 def test_a_row_says_how_many_a_second_and_what_each_cost():
-    row = Row("get", 200, 4.0, [0.002, 0.001], lost=3, cpu_seconds=0.02)
+    row = Row("get", 200, 4.0, [0.002, 0.001], lost=3, cpu_seconds=0.02, load_seconds=1)
     assert row.rate == 50
     found = json.loads(json.dumps(row.as_json()))
     assert found["cpu_seconds_each"] == 0.0001
     assert found["lost"] == 3
+    assert found["load_share"] == row.load_share == 0.25
     assert found["percentiles"]["50"] == 0.001
     assert found["percentiles"]["100"] == 0.002
 
 
 def test_what_took_no_time_has_no_rate():
     assert Row("nothing", 0, 0.0, []).rate == 0
+    assert Row("nothing", 0, 0.0, []).load_share == 0
     assert "cpu_seconds_each" not in Row("nothing", 0, 0.0, []).as_json()

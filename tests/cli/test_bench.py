@@ -7,7 +7,7 @@ from lxml import etree
 
 from beamfast import __version__
 from beamfast.bench.row import Row
-from beamfast.cli.bench import table
+from beamfast.cli.bench import doubts, table
 
 FEW = ("--viewers", "3", "--edits", "4", "--rate", "100", "--requests", "20")
 
@@ -60,10 +60,22 @@ def test_what_cannot_be_measured_is_said(run, arguments, code, says):
 
 def test_the_table_has_a_column_for_each_percentile():
     rows = [
-        Row("get", 2, 1.0, [0.001, 0.002], cpu_seconds=0.0001),
+        Row("get", 2, 1.0, [0.001, 0.002], cpu_seconds=0.0001, load_seconds=0.25),
         Row("edit", 1, 1.0, [0.5], lost=2),
     ]
     head, first, second = table(rows).splitlines()
     assert head.split()[-5:] == ["p50", "p90", "p99", "p99.9", "max"]
-    assert first.split() == ["get", "2", "0", "2", "50.0", "1.000", *["2.000"] * 4]
-    assert second.split() == ["edit", "1", "2", "1", "-", *["500.000"] * 5]
+    assert first.split() == [
+        *("get", "2", "0", "2", "50.0", "25%", "1.000"),
+        *["2.000"] * 4,
+    ]
+    assert second.split() == ["edit", "1", "2", "1", "-", "0%", *["500.000"] * 5]
+
+
+def test_a_row_that_the_load_held_up_is_named():
+    rows = [
+        Row("get", 2, 2.0, [1.0, 1.0], load_seconds=1.9),
+        Row("edit", 2, 2.0, [1.0, 1.0], load_seconds=1.0),
+    ]
+    (doubt,) = doubts(rows)
+    assert doubt.startswith("get: the load generator used 95% of a core")

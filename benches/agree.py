@@ -1,0 +1,141 @@
+"""
+``beamfast bench`` beside the load generator in C, on one server.
+
+``python -m benches.agree`` lets both ask the same server for the same things,
+alternating, and prints rates and percentiles with the ratio of the two. A row in
+which the client in Python had no time left over says nothing about the server, and
+is marked.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import tempfile
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from beamfast.bench.load import Load
+from beamfast.bench.local import SELECTOR, cpu_seconds, local_server, make_room
+from beamfast.bench.row import Row
+from benches.build import program
+
+SERVER_CPU, LOAD_CPU = 0, 1
+#: What both have to agree on, as a share.
+WANTED = 0.10
+#: Share of a core above which the client is what a row is limited by.
+BUSY = 0.9
+MEASURES = ("rate", "p50", "p99", "cpu")
+
+
+def of_c(mode: str, address: str, pid: int, **options: object) -> dict[str, float]:
+    """Run the generator in C and return what it found; times in seconds."""
+    port = address.rstrip("/").rpartition(":")[2]
+    words = [f"--port={port}", f"--pid={pid}", f"--cpu={LOAD_CPU}"]
+    words += [f"--{name}={value}" for name, value in options.items()]
+    command = [program("load"), mode]
+    command += [part for word in words for part in word.split("=", 1)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    return {
+        "rate": found["operations"] / found["wall_ns"] * 1e9,
+        "p50": found["p50_ns"] / 1e9,
+        "p99": found["p99_ns"] / 1e9,
+        "cpu": found["cpu_ns"] / found["operations"] / 1e9,
+    }
+
+
+def of_python(row: Row) -> dict[str, float]:
+    """Return the same of a row of ``beamfast bench``."""
+    shares = row.percentiles()
+    cpu = (row.cpu_seconds or 0.0) / max(row.count, 1)
+    figures = {"rate": row.rate, "p50": shares[50.0], "p99": shares[99.0], "cpu": cpu}
+    return figures | {"load": row.load_share}
+
+
+async def requests(address: str, pid: int, number: int, connections: int) -> Row:
+    """Ask for the page."""
+    load = Load(address, partial(cpu_seconds, pid))
+    await load.get(number // 8, connections, int)
+    return await load.get(number, connections, int)
+
+
+async def edits(address: str, pid: int, number: int, viewers: int) -> Row:
+    """Edit, one after the other, until every viewer has it."""
+    load = Load(address, partial(cpu_seconds, pid))
+    try:
+        await load.open_viewers(viewers, int)
+        await load.edit(SELECTOR, number // 8, 0, int)
+        return (await load.edit(SELECTOR, number, 0, int))[1]
+    finally:
+        await load.close()
+
+
+def line(name: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+    """Return a row: each measure of C and of Python, medians, and their ratio."""
+    cells = []
+    for measure in MEASURES:
+        ours, theirs = (
+            statistics.median(pair[side][measure] for pair in pairs) for side in (1, 0)
+        )
+        ratio = ours / theirs
+        mark = "" if abs(ratio - 1) <= WANTED else " !"
+        scale, unit = (1, "/s") if measure == "rate" else (1e6, " us")
+        cells.append(
+            f"{measure} {theirs * scale:.0f} {ours * scale:.0f}{unit} "
+            f"= {ratio:.2f}{mark}"
+        )
+    share = statistics.median(pair[1]["load"] for pair in pairs)
+    client = f"client at {share:.0%} of a core"
+    if share > BUSY:
+        client += ", which is what limits this row"
+    return f"{name}: " + ", ".join(cells) + f" ({client})"
+
+
+def main() -> None:
+    """Read the command line, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--requests", type=int, default=8000)
+    parser.add_argument("--edits", type=int, default=40)
+    parser.add_argument("--viewers", type=int, default=100)
+    options = parser.parse_args()
+    make_room(1000)
+    os.sched_setaffinity(0, {LOAD_CPU})
+    with (
+        tempfile.TemporaryDirectory() as place,
+        local_server(Path(place)) as (address, pid),
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        os.sched_setaffinity(pid, {SERVER_CPU})
+        for connections in (1, 16):
+            number = options.requests // (1 if connections > 1 else 4)
+            rounds = number // connections
+            pairs: list[Any] = [
+                (
+                    of_c("get", address, pid, connections=connections, rounds=rounds),
+                    of_python(runner.run(requests(address, pid, number, connections))),
+                )
+                for _ in range(options.repeats)
+            ]
+            print(line(f"GET, {connections} connections", pairs), flush=True)
+        count = {"connections": options.viewers, "rounds": options.edits}
+        pairs = [
+            (
+                of_c("fanout", address, pid, put="/index.html", path="/", **count),
+                of_python(
+                    runner.run(edits(address, pid, options.edits, options.viewers))
+                ),
+            )
+            for _ in range(options.repeats)
+        ]
+        print(line(f"edit at {options.viewers} viewers", pairs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
