@@ -339,6 +339,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def baseline(session: nox.Session) -> None:
+    """Compare single functions with the stored figures; ``-- --refresh`` stores new."""
+    session.install("-e", ".", *group("bench"))
+    session.run("python", "-m", "benches.baseline", *session.posargs)
+
+
+@nox.session
 def bench_peers(session: nox.Session) -> None:
     """Measure every server that can be installed here, interleaved."""
     session.install("-e", ".", *group("bench_peers"))
