@@ -51,6 +51,8 @@ SEVERITIES: Final[Mapping[str, str]] = MappingProxyType(
 _SEVERITY: Final = re.compile(rf"\b({'|'.join(SEVERITIES)})\b", re.IGNORECASE)
 #: Characters of a line in which its severity is looked for.
 _HEAD: Final = 200
+#: What a filter consists of: a minus sign, and a phrase or a word.
+_WORDS: Final = re.compile(r'(?<!\S)(-?)(?:"([^"]*)"?|([^\s"]\S*))')
 #: Characters of a filter.
 _FILTER_LIMIT: Final = 200
 #: Pieces of a file that are passed on before the loop has its turn.
@@ -104,12 +106,14 @@ class Wanted:
 
     Attributes:
         frame: of the connection.
-        words: that a line has to contain, whatever their case; empty for all.
+        words: that a line has to contain, in small letters; empty for all.
+        unwanted: that it must not contain, likewise.
         severities: that it may have; one without any is always shown.
     """
 
     frame: Callable[[str, str, str | None], bytes]
-    words: str = ""
+    words: frozenset[str] = frozenset()
+    unwanted: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
 
     def __call__(self, lines: Lines) -> bytes:
@@ -119,16 +123,41 @@ class Wanted:
 
     def select(self, text: str) -> str:
         """Return the lines of ``text`` that are wanted."""
-        if not (self.words or self.severities):
+        if not (self.words or self.unwanted or self.severities):
             return text
         return "\n".join(line for line in text.split("\n") if self._wants(line))
 
     def _wants(self, line: str) -> bool:
-        if self.words and self.words not in line.lower():
-            return False
+        if self.words or self.unwanted:
+            small = line.lower()
+            if not all(word in small for word in self.words):
+                return False
+            if any(word in small for word in self.unwanted):
+                return False
         if self.severities and (found := _SEVERITY.search(line, 0, _HEAD)):
             return SEVERITIES[found[1].lower()] in self.severities
         return True
+
+
+def read_filter(text: str) -> tuple[frozenset[str], frozenset[str]]:
+    """
+    Return what lines have to contain, and what they must not, in small letters.
+
+    Words, or several of them in quotation marks; a ``-`` in front leaves lines out.
+    There are no regular expressions: of those of Python nobody can say beforehand
+    how long they take, and every viewer would wait for them.
+
+    Raises:
+        RequestError: 400, it is too long.
+    """
+    if len(text) > _FILTER_LIMIT:
+        raise RequestError(400, "The filter is too long")
+    wanted, unwanted = set(), set()
+    for minus, phrase, word in _WORDS.findall(text.lower()):
+        # Somebody who has just begun a phrase wants what they wanted before.
+        if part := phrase or word:
+            (unwanted if minus else wanted).add(part)
+    return frozenset(wanted), frozenset(unwanted)
 
 
 class LogView(Plugin[Options]):
@@ -205,9 +234,7 @@ class LogView(Plugin[Options]):
         log = self._logs.get(name)
         if log is None:
             raise RequestError(404, "There is no such log")
-        words = (query_parameter(query, "filter") or "").lower()
-        if len(words) > _FILTER_LIMIT:
-            raise RequestError(400, "The filter is too long")
+        words, unwanted = read_filter(query_parameter(query, "filter") or "")
         severities = frozenset(
             filter(None, (query_parameter(query, "severity") or "").split(","))
         )
@@ -219,7 +246,8 @@ class LogView(Plugin[Options]):
         def open_stream(viewer: Any) -> None:
             self._streams.add(viewer, roles, expires)
             viewer.on_close = partial(self._close, log)
-            log.join(viewer, Wanted(viewer.frame_item, words, severities), after)
+            wanted = Wanted(viewer.frame_item, words, unwanted, severities)
+            log.join(viewer, wanted, after)
 
         return open_stream
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -149,6 +150,28 @@ async def test_a_filter_and_severities_choose_lines(make_logs):
         "12:02 [crit] disk full",
         "  at line 7",
     ]
+
+
+EVERY_LINE = ["GET /a 200", "GET /b 404", "get /health 200", "POST /a 500 - x"]
+
+
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [
+        ("GET", ["GET /a 200", "GET /b 404", "get /health 200"]),
+        ("GET -health", ["GET /a 200", "GET /b 404"]),
+        ("-/health -404", ["GET /a 200", "POST /a 500 - x"]),
+        ('"/a 5"', ["POST /a 500 - x"]),
+        ('post -"a 2"', ["POST /a 500 - x"]),
+        (" -  ", ["POST /a 500 - x"]),
+        *((text, EVERY_LINE) for text in ("", '"', '-"', '""', "   ")),
+    ],
+)
+async def test_a_filter_takes_words_and_leaves_lines_out(make_logs, query, wanted):
+    logs = make_logs(tail_lines=0)
+    viewer = await logs.watch(f"?filter={quote(query)}")
+    logs.append("".join(f"{line}\n" for line in EVERY_LINE))
+    assert await seen(viewer, len(wanted)) == wanted
 
 
 async def test_what_no_viewer_wants_costs_it_nothing(make_logs):
