@@ -1,15 +1,17 @@
 """
 An echo server for conformance suites.
 
-``python tests/conformance/echo_server.py [--port N] [MODE]`` serves until it is stopped
-and says on its first line where. Without a mode it is a ``ServerDriver`` on a bare
-transport, permessage-deflate included. With ``--connection`` it is what a server
-has, on uvloop: ``HttpConnection``, then ``WebSocket`` with a callback; with
-``--handler`` the same with a coroutine that receives by ``async for``.
+``python tests/conformance/echo_server.py [--port N] [--certificate FILE] [MODE]``
+serves until it is stopped and says on its first line where; over TLS with a
+certificate. Without a mode it is a ``ServerDriver`` on a bare transport,
+permessage-deflate included. With ``--connection`` it is what a server has, on uvloop:
+``HttpConnection``, then ``WebSocket`` with a callback; with ``--handler`` the same with
+a coroutine that receives by ``async for``.
 """
 
 import argparse
 import asyncio
+import ssl
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -83,16 +85,21 @@ def answer(mode: str, request: Request) -> Response:
     return Response(101, upgrade=Upgrade(MODES[mode], ping_interval=0, **LIMITS))
 
 
-async def serve(port: int, mode: str | None) -> None:
+async def serve(port: int, certificate: str | None, mode: str | None) -> None:
     loop = asyncio.get_running_loop()
     factory: Callable[[], asyncio.Protocol] = EchoConnection
     if mode is not None:
         service = Service(partial(answer, mode), loop, TopicRegistry(loop))
         factory = partial(HttpConnection, service)
-    server = await loop.create_server(factory, "127.0.0.1", port)
+    context = None
+    if certificate is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    server = await loop.create_server(factory, "127.0.0.1", port, ssl=context)
     async with server:
         host, bound = server.sockets[0].getsockname()[:2]
-        sys.stdout.write(f"ws://{host}:{bound}\n")
+        scheme = "ws" if context is None else "wss"
+        sys.stdout.write(f"{scheme}://{host}:{bound}\n")
         sys.stdout.flush()
         await server.serve_forever()
 
@@ -100,12 +107,13 @@ async def serve(port: int, mode: str | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--certificate")
     for mode in MODES:
         parser.add_argument(f"--{mode}", dest="mode", action="store_const", const=mode)
     options = parser.parse_args()
     loop_factory = uvloop.new_event_loop if options.mode else None
     with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(serve(options.port, options.mode))
+        runner.run(serve(options.port, options.certificate, options.mode))
 
 
 if __name__ == "__main__":

@@ -294,18 +294,21 @@ class Tab:
         self._browser = browser
         self._session = session
 
+    def call(self, method: str, **parameters: object):
+        """Call one DevTools method that is about this page."""
+        return self._browser.call(method, self._session, **parameters)
+
     def navigate(self, url: str) -> None:
         """Go to ``url`` and wait until it is loaded."""
-        self._browser.call("Page.navigate", self._session, url=url)
+        self.call("Page.navigate", url=url)
         self.wait_for(
             f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
         )
 
     def evaluate(self, expression: str):
         """Return the value of a JavaScript expression, awaited if it is a promise."""
-        result = self._browser.call(
+        result = self.call(
             "Runtime.evaluate",
-            self._session,
             expression=expression,
             awaitPromise=True,
             returnByValue=True,

@@ -10,7 +10,19 @@ import pytest
 
 pytestmark = pytest.mark.system("chromium")
 
-ECHO = Path(__file__).parents[1] / "conformance" / "echo_server.py"
+TESTS = Path(__file__).parents[1]
+ECHO = TESTS / "conformance" / "echo_server.py"
+CERTIFICATE = TESTS / "data" / "localhost.pem"
+CONFIG = """
+tls = false
+[[listener]]
+listen = "127.0.0.1:{port}"
+tls = true
+[[host]]
+names = ["127.0.0.1"]
+root = "site"
+ssl_cert = {certificate}
+"""
 
 TALK = """
 new Promise(done => {
@@ -33,22 +45,51 @@ new Promise(done => {
 """
 
 
+def trust(tab):
+    """Have a tab take the certificate of the tests, which no authority issued."""
+    tab.call("Security.setIgnoreCertificateErrors", ignore=True)
+
+
 @pytest.mark.parametrize("mode", ["--handler", "--connection"])
-def test_a_websocket_talks_with_a_handler(browser, server, mode):
+@pytest.mark.parametrize("is_tls", [False, True], ids=["plain", "TLS"])
+def test_a_websocket_talks_with_a_handler(browser, server, mode, is_tls):
     command = [sys.executable, str(ECHO), mode]
+    command += ["--certificate", str(CERTIFICATE)] if is_tls else []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         url = process.stdout.readline().strip()
         # Pages from nowhere may not talk to this machine.
         tab = browser.open(f"{server.url}/document.html")
+        trust(tab)
         result = tab.evaluate(TALK.replace("URL", json.dumps(url)))
         process.terminate()
     assert result == [[True] * 5, 4000, True]
 
 
+@pytest.fixture(params=[False, True], ids=["plain", "TLS"])
+def start(request, serve, site, monkeypatch):
+    """Return what starts a server, and again where it was, with TLS beside it."""
+    monkeypatch.chdir(site.parent)
+    file = site.parent / "site.toml"
+
+    def start(port=0, shown=""):
+        if not request.param:
+            server = serve("--port", str(port))
+            return server, server.url
+        other = shown.rpartition(":")[2] or 0
+        certificate = json.dumps(str(CERTIFICATE))
+        file.write_text(CONFIG.format(port=other, certificate=certificate))
+        server = serve("--port", str(port), root=file)
+        return server, server.wait_for_line(r"Ready at (\S+?)/?$")[1]
+
+    return start
+
+
 @pytest.mark.parametrize("kind", ["EventSource", "WebSocket"])
-def test_nothing_is_missed_when_the_server_is_killed(browser, serve, kind):
-    server = serve()
-    tab = browser.open(f"{server.url}/document.html")
+def test_nothing_is_missed_when_the_server_is_killed(browser, start, kind):
+    server, url = start()
+    tab = browser.open("about:blank")
+    trust(tab)
+    tab.navigate(f"{url}/document.html")
     # A page is served by others while ours is away, so it stays open.
     if kind == "EventSource":
         script = (
@@ -82,7 +123,7 @@ def test_nothing_is_missed_when_the_server_is_killed(browser, serve, kind):
         assert server.edit("PUT", "/document.html", "h1", f"<h1>{text}</h1>") == 206
     tab.wait_for("items.length === 2")
     server.stop(signal.SIGKILL)
-    again = serve("--port", str(server.port))
+    again, _ = start(server.port, url)
     for text in ("3", "4", "5"):
         assert again.edit("PUT", "/document.html", "h1", f"<h1>{text}</h1>") == 206
     tab.wait_for("items.length === 5")
