@@ -339,6 +339,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_agree(session: nox.Session) -> None:
+    """Compare what ``beamfast bench`` finds with the load generator in C."""
+    session.install("-e", ".", *group("bench"))
+    session.run("python", "-m", "benches.agree", *session.posargs)
+
+
+@nox.session
 def baseline(session: nox.Session) -> None:
     """Compare single functions with the stored figures; ``-- --refresh`` stores new."""
     session.install("-e", ".", *group("bench"))

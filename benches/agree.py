@@ -2,9 +2,9 @@
 ``beamfast bench`` beside the load generator in C, on one server.
 
 ``python -m benches.agree`` lets both ask the same server for the same things,
-alternating, and prints rates and percentiles with the ratio of the two. A row in
-which the client in Python had no time left over says nothing about the server, and
-is marked.
+alternating, and prints rates, percentiles and the server's CPU time with the ratio
+of the two: first what C found. Where the client in Python is a part of its figures,
+what it says about that itself stands below.
 """
 
 import argparse
@@ -23,13 +23,12 @@ import uvloop
 from beamfast.bench.load import Load
 from beamfast.bench.local import SELECTOR, cpu_seconds, local_server, make_room
 from beamfast.bench.row import Row
+from beamfast.cli.bench import doubts
 from benches.build import program
 
 SERVER_CPU, LOAD_CPU = 0, 1
 #: What both have to agree on, as a share.
 WANTED = 0.10
-#: Share of a core above which the client is what a row is limited by.
-BUSY = 0.9
 MEASURES = ("rate", "p50", "p99", "cpu")
 
 
@@ -50,12 +49,12 @@ def of_c(mode: str, address: str, pid: int, **options: object) -> dict[str, floa
     }
 
 
-def of_python(row: Row) -> dict[str, float]:
+def of_python(row: Row) -> dict[str, Any]:
     """Return the same of a row of ``beamfast bench``."""
     shares = row.percentiles()
     cpu = (row.cpu_seconds or 0.0) / max(row.count, 1)
     figures = {"rate": row.rate, "p50": shares[50.0], "p99": shares[99.0], "cpu": cpu}
-    return figures | {"load": row.load_share}
+    return figures | {"load": row.load_share, "doubts": doubts([row])}
 
 
 async def requests(address: str, pid: int, number: int, connections: int) -> Row:
@@ -76,7 +75,7 @@ async def edits(address: str, pid: int, number: int, viewers: int) -> Row:
         await load.close()
 
 
-def line(name: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> str:
+def line(name: str, pairs: list[tuple[dict[str, float], dict[str, Any]]]) -> str:
     """Return a row: each measure of C and of Python, medians, and their ratio."""
     cells = []
     for measure in MEASURES:
@@ -91,10 +90,11 @@ def line(name: str, pairs: list[tuple[dict[str, float], dict[str, float]]]) -> s
             f"= {ratio:.2f}{mark}"
         )
     share = statistics.median(pair[1]["load"] for pair in pairs)
-    client = f"client at {share:.0%} of a core"
-    if share > BUSY:
-        client += ", which is what limits this row"
-    return f"{name}: " + ", ".join(cells) + f" ({client})"
+    text = f"{name}: {', '.join(cells)} (client at {share:.0%} of a core)"
+    doubted = [pair[1]["doubts"][0] for pair in pairs if pair[1]["doubts"]]
+    if 2 * len(doubted) > len(pairs):
+        text += f"\n  as the command says, {doubted[-1]}"
+    return text
 
 
 def main() -> None:

@@ -490,7 +490,10 @@ def test_a_message_of_which_a_part_was_dropped_comes_in_no_pieces():
     receiver.feed(masked(TEXT, "first ", fin=False))
     receiver.parser.stream(receiver.on_frame)
     receiver.feed(masked(0, "half") + masked(BINARY, b"x"))
-    assert receiver.calls == [(BINARY | PIECE, 0, b"x"), (BINARY | PIECE | LAST, 0, b"")]
+    assert receiver.calls == [
+        (BINARY | PIECE, 0, b"x"),
+        (BINARY | PIECE | LAST, 0, b""),
+    ]
 
 
 def test_long_text_in_one_read_is_decoded():

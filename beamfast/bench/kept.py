@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ssl import SSLContext
 from time import perf_counter
@@ -52,6 +52,7 @@ class KeptConnection(asyncio.Protocol):
         self._raw: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._waiter: asyncio.Future[float] | None = None
+        self._arrived_at = 0.0
 
     @classmethod
     async def open(cls, url: Url, ssl: SSLContext | None = None) -> KeptConnection:
@@ -93,12 +94,12 @@ class KeptConnection(asyncio.Protocol):
         lines += [f"{name}: {value}" for name, value in fields]
         if body:
             lines.append(f"Content-Length: {len(body)}")
-        self._parser = HttpResponseParser(self)
+        data = "\r\n".join([*lines, "\r\n"]).encode() + body
+        self._parser = parser = HttpResponseParser(self)
         self._raw, self._body = [], []
         self._waiter = self._loop.create_future()
         sent_at = perf_counter()
-        self._transport.write("\r\n".join([*lines, "\r\n"]).encode() + body)
-        parser = self._parser
+        self._transport.write(data)
         arrived_at = await self._waiter
         return Answer(
             parser.get_status_code(),
@@ -106,6 +107,35 @@ class KeptConnection(asyncio.Protocol):
             b"".join(self._body),
             *(sent_at, arrived_at - sent_at),
         )
+
+    async def repeat(
+        self, resource: str, turns: Iterator[int], sample: Callable[[float], object]
+    ) -> int:
+        """
+        Ask for the same with GET as often as ``turns`` goes on.
+
+        The next request leaves when the answer has been read, without a turn of the
+        loop in between: the load is what the server makes of it.
+
+        Args:
+            resource: path and query.
+            turns: one for each request; others may take from it meanwhile.
+            sample: gets the seconds that each answer took.
+
+        Returns:
+            the status of the last answer; the first that is not 200 ends it.
+
+        Raises:
+            ConnectionError: the connection broke, or what came is no HTTP.
+        """
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionResetError("the server has closed the connection")
+        again = _Again(self, resource, turns, sample)
+        self._parser = HttpResponseParser(again)
+        self._waiter = self._loop.create_future()
+        again.ask()
+        await self._waiter
+        return again.status
 
     def close(self) -> None:
         """Close the connection."""
@@ -122,6 +152,8 @@ class KeptConnection(asyncio.Protocol):
         """Parse what belongs to the answer that is waited for."""
         if self._parser is None:
             return
+        # Before it is parsed: that is the load's own time.
+        self._arrived_at = perf_counter()
         try:
             self._parser.feed_data(data)
         except HttpParserError as error:
@@ -145,8 +177,44 @@ class KeptConnection(asyncio.Protocol):
         """Hand over the answer."""
         self._parser = None
         if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(perf_counter())
+            self._waiter.set_result(self._arrived_at)
 
     def _fail(self, error: ConnectionError) -> None:
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_exception(error)
+
+
+class _Again:
+    """What httptools calls while one request is repeated: at the end of each answer."""
+
+    def __init__(
+        self,
+        connection: KeptConnection,
+        resource: str,
+        turns: Iterator[int],
+        sample: Callable[[float], object],
+    ) -> None:
+        self._connection = connection
+        self._turns = turns
+        self._sample = sample
+        host = connection._url.host_field
+        self._data = f"GET {resource} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        self._sent_at = 0.0
+        self.status = 200
+
+    def ask(self) -> None:
+        connection = self._connection
+        if next(self._turns, None) is None or connection._transport is None:
+            connection.on_message_complete()
+            return
+        self._sent_at = perf_counter()
+        connection._transport.write(self._data)
+
+    def on_message_complete(self) -> None:
+        assert self._connection._parser is not None
+        self.status = self._connection._parser.get_status_code()
+        if self.status != 200:
+            self._connection.on_message_complete()
+            return
+        self._sample(self._connection._arrived_at - self._sent_at)
+        self.ask()

@@ -116,15 +116,19 @@ class Load:
             BenchError: it is answered with something else than 200.
         """
         samples = array("d")
-        numbers: Iterator[int] = iter(range(number))
+        turns: Iterator[int] = iter(range(number))
         kept = [await self._connect() for _ in range(connections)]
 
+        def sample(seconds: float) -> None:
+            samples.append(seconds)
+            progress(1)
+
         async def ask(connection: KeptConnection) -> None:
-            for _ in numbers:
+            status = await connection.repeat(self._parsed.resource, turns, sample)
+            if status != 200:
+                # Once more, for what it says.
                 answer = await connection.request("GET", self._parsed.resource)
                 self._expect(answer, "GET", 200)
-                samples.append(answer.seconds)
-                progress(1)
 
         try:
             with Span(self._cpu_clock) as span:
@@ -180,10 +184,11 @@ class Load:
         for version, answer in answers.items():
             arrived = self._arrivals.get(version, ())
             received.extend(at - answer.sent_at for at in arrived)
-        due = len(answers) * len(self._viewers)
+        viewers = len(self._viewers)
+        lost = len(answers) * viewers - len(received)
         return (
             span.row(f"edit, {paced}", [one.seconds for one in answers.values()]),
-            span.row(f"edit at a viewer, {paced}", received, lost=due - len(received)),
+            span.row(f"edit at a viewer, {paced}", received, lost, max(viewers, 1)),
         )
 
     async def _connect(self) -> KeptConnection:
@@ -255,7 +260,13 @@ class Span:
         used = self._cpu_clock()
         self._cpu_seconds = None if used is None else used - self._cpu_began
 
-    def row(self, name: str, samples: array[float] | list[float], lost: int = 0) -> Row:
+    def row(
+        self,
+        name: str,
+        samples: array[float] | list[float],
+        lost: int = 0,
+        together: int = 1,
+    ) -> Row:
         """Return what was found during the block."""
         used = (self._cpu_seconds, self._load_seconds)
-        return Row(name, len(samples), self._seconds, samples, lost, *used)
+        return Row(name, len(samples), self._seconds, samples, lost, *used, together)

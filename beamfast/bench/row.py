@@ -24,6 +24,7 @@ class Row:
         lost: how often it did not happen although it should have.
         cpu_seconds: of the server; None where that cannot be read.
         load_seconds: CPU time of the load generator.
+        together: how many of them it has to read at a time.
     """
 
     name: str
@@ -33,11 +34,17 @@ class Row:
     lost: int = 0
     cpu_seconds: float | None = None
     load_seconds: float = 0.0
+    together: int = 1
 
     @property
     def load_share(self) -> float:
         """Share of one core that the load generator used."""
         return self.load_seconds / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def own_seconds(self) -> float:
+        """As much of each sample may be time of the load generator itself."""
+        return self.load_seconds / self.count * self.together if self.count else 0.0
 
     @property
     def rate(self) -> float:
@@ -58,6 +65,7 @@ class Row:
             "seconds": self.seconds,
             "rate": self.rate,
             "load_share": self.load_share,
+            "own_seconds": self.own_seconds,
             "percentiles": {
                 f"{share:g}": value for share, value in self.percentiles().items()
             },

@@ -41,6 +41,8 @@ _METHOD: Final = (
 
 #: Share of a core above which the load generator is what a row is limited by.
 _BUSY: Final = 0.9
+#: Share of the median above which the own time of the load is worth a word.
+_OWN: Final = 0.1
 
 
 @click.command()
@@ -206,10 +208,17 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def doubts(rows: Sequence[Row]) -> list[str]:
-    """Return a sentence for each row that the load generator itself held up."""
-    return [
-        f"{row.name}: the load generator used {row.load_share:.0%} of a core, so the "
-        "server may be faster than this"
-        for row in rows
-        if row.load_share > _BUSY
-    ]
+    """Return a sentence for each row that says much about the load itself."""
+    found = []
+    for row in rows:
+        if row.load_share > _BUSY:
+            found.append(
+                f"{row.name}: the load generator used {row.load_share:.0%} of a core, "
+                "so the server may be faster than this"
+            )
+        elif row.own_seconds > _OWN * row.percentiles()[50.0]:
+            found.append(
+                f"{row.name}: up to {row.own_seconds * 1000:.3g} ms of each time are "
+                "the load generator's own"
+            )
+    return found

@@ -40,6 +40,37 @@ async def test_one_connection_carries_one_request_after_the_other(peer):
     assert heads[1].endswith(b"Range: selector=p\r\nContent-Length: 2\r\n\r\nhi")
 
 
+async def test_a_request_is_repeated_until_the_turns_are_over_or_it_fails(peer):
+    heads = []
+
+    async def handle(reader, writer):
+        while len(heads) < 4:
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            status = 200 if len(heads) < 4 else 503
+            writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\nhi" % status)
+        await reader.read()
+
+    connection = await peer(handle)
+    samples = []
+    assert await connection.repeat("/a", iter(range(2)), samples.append) == 200
+    assert len(samples) == len(heads) == 2
+    assert await connection.repeat("/b", iter(range(9)), samples.append) == 503
+    assert len(samples) == 3
+    assert all(seconds > 0 for seconds in samples)
+    assert [head.split()[1] for head in heads] == [b"/a", b"/a", b"/b", b"/b"]
+    connection.close()
+
+
+async def test_a_server_that_hangs_up_ends_the_repetition(peer):
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+
+    connection = await peer(handle)
+    for _ in range(2):
+        with pytest.raises(ConnectionError, match="closed the connection"):
+            await connection.repeat("/", iter(range(2)), list)
+
+
 async def test_a_server_that_hangs_up_ends_the_request(peer):
     async def handle(reader, writer):
         await reader.readuntil(b"\r\n\r\n")

@@ -38,6 +38,7 @@ def test_a_row_says_how_many_a_second_and_what_each_cost():
     assert found["cpu_seconds_each"] == 0.0001
     assert found["lost"] == 3
     assert found["load_share"] == row.load_share == 0.25
+    assert found["own_seconds"] == row.own_seconds == 0.005
     assert found["percentiles"]["50"] == 0.001
     assert found["percentiles"]["100"] == 0.002
 
@@ -45,4 +46,5 @@ def test_a_row_says_how_many_a_second_and_what_each_cost():
 def test_what_took_no_time_has_no_rate():
     assert Row("nothing", 0, 0.0, []).rate == 0
     assert Row("nothing", 0, 0.0, []).load_share == 0
+    assert Row("nothing", 0, 0.0, []).own_seconds == 0
     assert "cpu_seconds_each" not in Row("nothing", 0, 0.0, []).as_json()

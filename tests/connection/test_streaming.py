@@ -537,7 +537,9 @@ def test_a_message_of_64_mib_never_stands_in_memory(run):
 
 @settings(max_examples=25, deadline=None)
 @given(st.data(), st.booleans())
-def test_fragments_and_reads_of_any_size_are_the_message(on_fake, peer_of, data, is_text):
+def test_fragments_and_reads_of_any_size_are_the_message(
+    on_fake, peer_of, data, is_text
+):
     payload = data.draw(st.text(max_size=60)).encode() if is_text else b""
     payload = payload or data.draw(st.binary(max_size=100))
     is_text = is_text and is_utf8(payload)

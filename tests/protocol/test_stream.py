@@ -402,9 +402,7 @@ def test_pieces_are_the_message(message, data, is_coded, side):
     if is_coded:
         payload = deflated(payload)
     mask = KEY if side is Side.SERVER else None
-    frames = fragments(
-        opcode, *data.draw(cut(payload)), rsv=RSV1 * is_coded, mask=mask
-    )
+    frames = fragments(opcode, *data.draw(cut(payload)), rsv=RSV1 * is_coded, mask=mask)
     after = build_frame(BINARY, b"after", mask=mask)
     reads = data.draw(cut(b"".join(frames) + after))
     asked = data.draw(st.integers(0, len(reads)))
