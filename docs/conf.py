@@ -15,7 +15,7 @@ author = "The beamfast developers"
 release = version = VERSION[1]
 
 sys.path.insert(0, str(Path(__file__).parent))
-extensions = ["myst_parser", "plugin_options"]
+extensions = ["myst_parser", "plugin_options", "class_members"]
 exclude_patterns = ["_build"]
 nitpicky = True
 

@@ -39,14 +39,25 @@ def test_every_error_code_is_explained_and_no_other():
     assert table_names(REFERENCE / "errors.md") == raised - {"bad-request"}
 
 
-@pytest.fixture(scope="module")
-def plugin_options():
-    """The Sphinx extension that makes the tables of options."""
-    path = ROOT / "docs/plugin_options.py"
-    spec = importlib.util.spec_from_file_location("plugin_options", path)
+def extension(name: str):
+    """Return a Sphinx extension of ours."""
+    path = ROOT / f"docs/{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def plugin_options():
+    """What makes the tables of options."""
+    return extension("plugin_options")
+
+
+@pytest.fixture(scope="module")
+def class_members():
+    """What makes the tables of members."""
+    return extension("class_members")
 
 
 @pytest.mark.parametrize("page", PLUGINS, ids=lambda page: page.stem)
@@ -142,3 +153,60 @@ def test_every_public_name_is_explained_and_no_other():
         )
         explained = re.findall(r"^\| `(\w+)` \|", part, re.MULTILINE)
         assert sorted(explained) == sorted(importlib.import_module(module).__all__)
+
+
+def public_classes() -> list[type]:
+    """Return the classes whose members programs use, without the errors."""
+    found = [
+        getattr(module, name)
+        for module in map(importlib.import_module, ("beamfast", "beamfast.protocol"))
+        for name in module.__all__
+    ]
+    classes = [one for one in found if isinstance(one, type)]
+    return [one for one in classes if not issubclass(one, Exception)]
+
+
+#: Called by transports, clocks and topics, not by programs.
+INSIDE = {
+    *("attach", "connection_made", "data_received", "eof_received", "connection_lost"),
+    *("pause_writing", "resume_writing", "cork", "uncork", "close_transport"),
+    *("write", "write_last", "write_message", "wait_writable", "drop_queue"),
+    *("is_paused", "is_closing", "is_mid_message", "waits_for_peer", "leave_epochs"),
+    *("coding", "queue_bytes_limit", "queue_items_limit", "on_overflow", "opened"),
+    *("deadline", "on_deadline", "on_drain", "expire", "frame_item", "frame_message"),
+    *("of_request", "begin", "pull", "read_early"),
+}
+
+
+@pytest.mark.parametrize("one", public_classes(), ids=lambda one: one.__name__)
+def test_every_public_member_of_a_class_is_explained(one: type, class_members):
+    own = {
+        name
+        for parent in one.__mro__
+        if parent.__module__.startswith("beamfast")
+        for name in vars(parent)
+        if not name.startswith("_")
+    }
+    classes = (REFERENCE / "classes.md").read_text("utf-8")
+    section = re.search(
+        rf"^### `{one.__name__}`\n(.*?)(?=^##|\Z)", classes, re.MULTILINE | re.DOTALL
+    )
+    if section is None:
+        own -= INSIDE
+        told = (REFERENCE / "websocket-class.md").read_text("utf-8")
+    else:
+        told = section[1]
+        for name in re.findall(r"^```\{class-members\} (.+)", told, re.MULTILINE):
+            table = class_members.members_table(name)
+            assert not [row for row in table if row.endswith("|  |")]
+            told += "\n".join(table)
+    explained = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`\n]+)`", told))))
+    assert own <= explained
+
+
+def test_the_table_shows_members_as_programs_use_them(class_members):
+    table = class_members.members_table("connection.eventsource.EventSource")
+    assert "| `closed` | True when the stream is closing or closed |" in table
+    (send,) = (row for row in table if row.startswith("| `await send("))
+    assert send.startswith("| `await send(data, event=None, id=None, ")
+    assert not [row for row in table if row.startswith("| `_")]
