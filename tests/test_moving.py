@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import re
+import ssl
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from beamfast.headers import Headers
 from beamfast.protocol import build_frame
 
 PAGES = Path(__file__).parent.parent / "docs/howto"
+CERTIFICATE = Path(__file__).parent / "data" / "localhost.pem"
 
 
 def program(name):
@@ -82,6 +85,25 @@ async def test_subprotocols_and_options_of_the_page_are_understood(faye):
         assert agreed == ("irc", "we speak irc")
         size = await faye["client_with_options"](socket_url(server, "/options"))
         assert size == "1988889"
+
+
+async def test_the_encrypted_server_of_the_page_answers_both_kinds(faye, tmp_path):
+    (tmp_path / "index.html").write_text("<!DOCTYPE html><p>Hello")
+    server = faye["encrypted"](tmp_path, CERTIFICATE, CERTIFICATE)
+    server.config = dataclasses.replace(server.config, port=0)
+    server.websocket("/echo")(faye["echo"])
+    trust = ssl.create_default_context(cafile=CERTIFICATE)
+    connect = faye["beamfast"].connect
+    async with server:
+        port = server.url.rpartition(":")[2]
+        url = f"wss://localhost:{port}/echo"
+        async with connect(url, ssl=trust) as client:
+            await client.send("Hello, world!")
+            assert await client.recv() == "Hello, world!"
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=trust)
+        writer.write(b"GET / HTTP/1.0\r\nHost: localhost\r\n\r\n")
+        assert b"<p>Hello" in await reader.read()
+        writer.close()
 
 
 async def test_the_event_stream_of_the_page_tells_its_news(faye, capsys):
