@@ -7,7 +7,7 @@ Reads that are plainly one whole request, without a parser.
 Nearly every read of a server is the head of one GET and nothing else. What
 :class:`HeadScanner` takes is far less than RFC 9112 allows, so that there is no
 doubt about it; whatever else comes is left to llhttp, which knows the other rules
-and says what is wrong. :class:`RequestValues` is what it fills.
+and says what is wrong.
 """
 
 cimport cython
@@ -17,9 +17,11 @@ from cpython.bytes cimport (
     PyBytes_GET_SIZE,
 )
 from cpython.object cimport PyObject, PyTypeObject
+from libc.stdint cimport uint16_t
 from libc.string cimport memchr, memcmp
 
-from beamfast._fields cimport Fields
+from beamfast._fields cimport Fields, span_t
+from beamfast._slots cimport Slots, put_slot
 
 
 cdef enum:
@@ -31,6 +33,9 @@ cdef enum:
     # The same of field names; the number is a power of two.
     NAMES = 256
     NAME_SIZE = 64
+    # What a span_t can hold, and how many of them there are.
+    HEAD_SIZE = 65535
+    FIELDS = 128
 
 cdef unsigned char[256] CLASSES
 cdef unsigned char code
@@ -43,7 +48,6 @@ for code in b"-._~!$&'()*+,;=:@/?%":
     CLASSES[code] |= IN_TARGET
 
 cdef tuple NOTHING = ()
-cdef frozenset NO_ROLES = frozenset()
 
 # What asks for more than an answer, or may end the connection.
 cdef frozenset LEFT_ALONE = frozenset(
@@ -52,7 +56,6 @@ cdef frozenset LEFT_ALONE = frozenset(
         *(b"expect", b"upgrade", b"proxy-connection"),
     }
 )
-cdef list STAYS = [b"keep-alive"]
 
 
 cdef inline bint is_visible(const char *at, const char *end) noexcept:
@@ -64,16 +67,6 @@ cdef inline bint is_visible(const char *at, const char *end) noexcept:
     return not found
 
 
-cdef class RequestValues:
-    """The values of :class:`beamfast.http.Request`, which says what they mean."""
-
-    def __cinit__(self):
-        self.query = self.handshake_key = self._id = ""
-        self.http_version = "1.1"
-        self.remote_addr = "-"
-        self.roles = NO_ROLES
-
-
 @cython.final
 cdef class HeadScanner:
     """
@@ -83,8 +76,9 @@ cdef class HeadScanner:
     target and its field names are spelled.
 
     Args:
-        kind: what to make, a class of :class:`RequestValues`.
-        fields: of which class its fields are.
+        model: a request, of which others are copies but for method, target, url,
+            path, query and headers.
+        fields: of which class the fields are.
         split_path: from a target that begins with a slash to url, path and query;
             None when it has none.
         is_host: tells whether a value may stand in a ``Host`` field.
@@ -95,7 +89,7 @@ cdef class HeadScanner:
 
     def __cinit__(
         self,
-        type kind not None,
+        model,
         type fields not None,
         split_path,
         is_host,
@@ -103,9 +97,14 @@ cdef class HeadScanner:
         Py_ssize_t head_limit,
         int field_limit,
     ):
-        if not issubclass(kind, RequestValues) or not issubclass(fields, Fields):
-            raise TypeError("not the classes that a scanner can fill")
-        self.kind, self.fields = kind, fields
+        if not issubclass(fields, Fields):
+            raise TypeError("not a class that a scanner can fill")
+        self.model, self.fields = model, fields
+        self.slots = Slots(type(model))
+        for number, name in enumerate(
+            ("method", "target", "url", "path", "query", "headers")
+        ):
+            self.places[number] = self.slots.offset(name)
         self.split_path, self.is_host = split_path, is_host
         self.line_limit, self.head_limit = line_limit, head_limit
         self.field_limit = field_limit
@@ -119,14 +118,13 @@ cdef class HeadScanner:
         cdef const char *end = at + PyBytes_GET_SIZE(data)
         cdef const char *start
         cdef const char *stop
+        cdef span_t[FIELDS] spans
+        cdef Py_ssize_t count = 0, number
         cdef str method
-        cdef bytes value
-        cdef list values, raw = []
-        cdef dict index = {}
+        cdef list names = []
         cdef tuple target, name
-        cdef RequestValues request
         cdef Fields fields
-        if end - at > self.head_limit:
+        if end - at > self.head_limit or end - at > HEAD_SIZE:
             return None
         if end - at > 5 and memcmp(at, b"GET /", 5) == 0:
             method = "GET"
@@ -166,39 +164,53 @@ cdef class HeadScanner:
             if at == NULL or at[1] != c"\n":
                 return None
             stop = at
-            while stop > start and stop[-1] == c" ":
+            while stop > start and (stop - 1)[0] == c" ":
                 stop -= 1
             if stop == start or not is_visible(start, stop):
                 return None
+            if count == self.field_limit or count == FIELDS:
+                return None
+            spans[count].start = <uint16_t>(start - PyBytes_AS_STRING(data))
+            spans[count].stop = <uint16_t>(stop - PyBytes_AS_STRING(data))
+            names.append(name)
+            count += 1
             at += 2
-            value = PyBytes_FromStringAndSize(start, stop - start)
-            raw.append((<object>name[0], value))
-            values = index.get(<object>name[1])
-            if values is None:
-                index[<object>name[1]] = [value]
-            else:
-                values.append(value)
-        if end - at != 2 or at[1] != c"\n" or len(raw) > self.field_limit:
-            return None
-        # One valid Host, and a connection that stays (RFC 9112, 3.2 and 9.3).
-        values = index.get(b"host")
-        if values is None or len(values) != 1 or not self.is_host(values[0]):
-            return None
-        values = index.get(b"connection")
-        if values is not None and values != STAYS:
+        if end - at != 2 or at[1] != c"\n":
             return None
         fields = (<PyTypeObject *>self.fields).tp_new(
             self.fields, <PyObject *>NOTHING, NULL
         )
-        fields.raw = raw
-        fields.index = index
-        request = (<PyTypeObject *>self.kind).tp_new(
-            self.kind, <PyObject *>NOTHING, NULL
+        fields.data = data
+        fields.names = names
+        fields.spans = PyBytes_FromStringAndSize(
+            <const char *>spans, count * <Py_ssize_t>sizeof(span_t)
         )
-        request.method = method
-        request.target, request.url, request.path, request.query = target
-        request.headers = fields
+        if not self.is_addressed(fields):
+            return None
+        request = self.slots.copy(self.model)
+        put_slot(request, self.places[0], method)
+        for number in range(4):
+            put_slot(request, self.places[1 + number], <object>target[number])
+        put_slot(request, self.places[5], fields)
         return request
+
+    cdef bint is_addressed(self, Fields fields) except -1:
+        """Tell whether there is one valid Host, and the connection stays open."""
+        cdef Py_ssize_t number, hosts = 0, connections = 0
+        cdef tuple name
+        cdef bytes key
+        for number, name in enumerate(fields.names):
+            key = <bytes>name[1]
+            if PyBytes_GET_SIZE(key) == 4 and key == b"host":
+                hosts += 1
+                if not self.is_host(fields.value(number)):
+                    return False
+            elif PyBytes_GET_SIZE(key) == 10 and key == b"connection":
+                connections += 1
+                if fields.value(number) != b"keep-alive":
+                    return False
+        # RFC 9112, 3.2 and 9.3.
+        return hosts == 1 and connections <= 1
 
     cdef tuple target(self, const char *start, Py_ssize_t size):
         """Return what a target says and how it is spelled; None when it is wrong."""
@@ -219,13 +231,14 @@ cdef class HeadScanner:
         """Return a name as it is spelled and in lower case; None to leave it alone."""
         cdef bytes spelled, key
         cdef tuple found
-        cdef Py_ssize_t slot
+        cdef Py_ssize_t number
+        cdef size_t slot = 0
         if size == 0 or size > NAME_SIZE:
             return None
         # Few names are in use, so each has a place where the last such one is kept.
-        slot = (size * 31 + start[0] * 7 + start[size - 1] * 5 + start[size // 2]) & (
-            NAMES - 1
-        )
+        for number in range(size):
+            slot = slot * 31 + <unsigned char>start[number]
+        slot &= NAMES - 1
         found = self.names[slot]
         if found is not None:
             spelled = found[0]

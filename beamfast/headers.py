@@ -24,14 +24,7 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class Headers(Fields):
-    """
-    Header fields in order, found by case-insensitive name.
-
-    Attributes:
-        raw: the pairs; a change puts another list in its place, so that copies
-            may share it.
-        index: the values by names in lower case.
-    """
+    """Header fields in order, found by case-insensitive name."""
 
     __slots__ = ()
 
@@ -42,22 +35,17 @@ class Headers(Fields):
     def from_raw(cls, raw: RawFields, index: FieldIndex | None = None) -> Headers:
         """Wrap pairs that a parser has already checked, and perhaps sorted."""
         headers = cls.__new__(cls)
-        if index is None:
-            headers.put(raw)
-        else:
-            headers.raw = raw
-            headers.index = index
+        headers.put(raw, index)
         return headers
 
     def get(self, name: str, default: str | None = None) -> str | None:
         """Return the first value of ``name``."""
-        values = self.index.get(_key(name))
-        return values[0].decode("latin-1") if values else default
+        value = self.first(_key(name))
+        return default if value is None else value.decode("latin-1")
 
     def get_all(self, name: str) -> list[str]:
         """Return every value of ``name``, one per field line."""
-        values = self.index.get(_key(name))
-        return [value.decode("latin-1") for value in values] if values else []
+        return [value.decode("latin-1") for value in self.values(_key(name))]
 
     def tokens(self, name: str) -> list[str]:
         """Return the members of a comma list, lower-cased, empty ones dropped."""
@@ -74,7 +62,7 @@ class Headers(Fields):
         return found
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and _key(name) in self.index
+        return isinstance(name, str) and self.has(_key(name))
 
     def __getitem__(self, name: str) -> str:
         value = self.get(name)

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, BinaryIO, Final, Literal, Protocol
 
-from beamfast._scan import RequestValues
+from beamfast._slots import Slots
 from beamfast.errors import TooLarge
 from beamfast.headers import Headers, RawFields
 
@@ -41,9 +41,8 @@ __all__ = [
 
 READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_METHODS: Final = frozenset({"PUT", "POST", "DELETE", "PATCH"})
-
-
-_CONTENT_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding"})
+#: What a request has that may want an event stream; few have it.
+NAMES_EVENT_STREAM: Final = ((b"accept", b"event-stream"),)
 
 
 class BodySource(Protocol):
@@ -54,7 +53,7 @@ class BodySource(Protocol):
         ...
 
 
-class Request(RequestValues):
+class Request:
     """
     One request: the head as plain values, the body on demand.
 
@@ -78,10 +77,28 @@ class Request(RequestValues):
         started: value of the loop's clock at the end of the head, in seconds.
     """
 
-    __slots__ = ()
-
-    headers: Headers
-    _source: BodySource | None
+    __slots__ = (
+        "_body",
+        "_id",
+        "_is_cut",
+        "_is_websocket",
+        "_source",
+        "expires",
+        "handshake_key",
+        "headers",
+        "http_version",
+        "is_secure",
+        "method",
+        "path",
+        "probe",
+        "query",
+        "remote_addr",
+        "roles",
+        "started",
+        "target",
+        "url",
+        "user",
+    )
 
     def __init__(
         self,
@@ -95,14 +112,26 @@ class Request(RequestValues):
         http_version: str = "1.1",
         source: BodySource | None = None,
     ) -> None:
-        self.method = method
-        self.target = target
-        self.url = url
-        self.path = path
-        self.query = query
-        self.headers = Headers() if headers is None else headers
-        self.http_version = http_version
+        self.method: str = method
+        self.target: str = target
+        self.url: str = url
+        self.path: str = path
+        self.query: str = query
+        self.headers: Headers = Headers() if headers is None else headers
+        self.http_version: str = http_version
+        self.is_secure: bool = False
+        self.remote_addr: str = "-"
+        self.user: str | None = None
+        self.roles: frozenset[str] = frozenset()
+        self.expires: float | None = None
+        self.handshake_key: str = ""
+        self.probe: bool = False
+        self.started: float = 0.0
         self._source = source
+        self._body: bytes | None = None
+        self._id = ""
+        self._is_cut = False
+        self._is_websocket: bool | None = None
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.target}>"
@@ -124,7 +153,7 @@ class Request(RequestValues):
         if self._is_websocket is None:
             headers = self.headers
             self._is_websocket = (
-                b"upgrade" in headers.index
+                headers.has(b"upgrade")
                 and self.method == "GET"
                 and self.http_version == "1.1"
                 and (headers.get("upgrade") or "").lower() == "websocket"
@@ -138,10 +167,10 @@ class Request(RequestValues):
     def accepts_event_stream(self) -> bool:
         """True when ``Accept`` names ``text/event-stream``; ``*/*`` is not enough."""
         # Few requests name it at all; only those are worth reading closely.
-        for value in self.headers.index.get(b"accept", ()):
-            if b"event-stream" in value.lower():
-                return self.headers.weights("accept").get("text/event-stream", 0.0) > 0
-        return False
+        return (
+            self.headers.has_any(NAMES_EVENT_STREAM)
+            and self.headers.weights("accept").get("text/event-stream", 0.0) > 0
+        )
 
     @property
     def is_https(self) -> bool:
@@ -154,7 +183,7 @@ class Request(RequestValues):
         """True when the client waits for 100 before it sends the body."""
         # HTTP/1.0 knows no interim responses (RFC 9110, 10.1.1).
         return (
-            b"expect" in self.headers.index
+            self.headers.has(b"expect")
             and self.http_version != "1.0"
             and "100-continue" in self.headers.tokens("expect")
         )
@@ -162,11 +191,12 @@ class Request(RequestValues):
     @property
     def has_content(self) -> bool:
         """True when a body follows the head, be it an empty one (RFC 9112, 6.3)."""
-        return not _CONTENT_FIELDS.isdisjoint(self.headers.index)
+        headers = self.headers
+        return headers.has(b"content-length") or headers.has(b"transfer-encoding")
 
     def cookie(self, name: str) -> str | None:
         """Return the value of a cookie, the first of equal names (RFC 6265, 5.4)."""
-        if b"cookie" not in self.headers.index:
+        if not self.headers.has(b"cookie"):
             return None
         for field in self.headers.get_all("cookie"):
             for pair in field.split(";"):
@@ -349,8 +379,17 @@ class Response:
         self.upgrade: Upgrade | None = upgrade
         self.encoding: str | None = encoding
 
+    def copy(self) -> Response:
+        """Return the same answer, whose fields can be changed by themselves."""
+        copied = _RESPONSES.copy(self)
+        copied.headers = self.headers.copy()
+        return copied
+
     def __repr__(self) -> str:
         return f"<Response {self.status}>"
+
+
+_RESPONSES: Final = Slots(Response)
 
 
 def reason_phrase(status: int) -> str:

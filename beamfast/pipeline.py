@@ -60,9 +60,10 @@ class Plugin(Generic[OptionsT]):
     #: Plugins may be configured inside this one; they are in ``nested``.
     holds_plugins: ClassVar[bool] = False
     nested: tuple[Plugin[Any], ...] = ()
-    #: Header field, in lower case, without which :meth:`handle_request` would return
-    #: None: such requests are not shown to it. None for plugins that see them all.
-    needs_field: ClassVar[bytes | None] = None
+    #: What only those requests have that the plugin has anything to do with, in
+    #: either phase: pairs of a field name and of a word in one of its values, both in
+    #: lower case, the word empty for any value. None for plugins that see them all.
+    needs_fields: ClassVar[tuple[tuple[bytes, bytes], ...] | None] = None
 
     def __init__(self, options: OptionsT | None = None) -> None:
         self.options: OptionsT = self.options_type() if options is None else options
@@ -116,6 +117,7 @@ class Plugin(Generic[OptionsT]):
         """
 
 
+Needs = tuple[tuple[bytes, bytes], ...] | None
 RequestMethod = Callable[
     [Request, Context], Response | Awaitable[Response | None] | None
 ]
@@ -146,13 +148,13 @@ class Pipeline:
         self._idle: asyncio.Future[None] | None = None
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
-        self._request_phase: tuple[tuple[bytes | None, RequestMethod], ...] = tuple(
-            (plugin.needs_field, plugin.handle_request)
+        self._request_phase: tuple[tuple[Needs, RequestMethod], ...] = tuple(
+            (plugin.needs_fields, plugin.handle_request)
             for plugin in plugins
             if type(plugin).handle_request is not Plugin.handle_request
         )
-        self._response_phase: tuple[ResponseMethod, ...] = tuple(
-            plugin.handle_response
+        self._response_phase: tuple[tuple[Needs, ResponseMethod], ...] = tuple(
+            (plugin.needs_fields, plugin.handle_response)
             for plugin in plugins
             if type(plugin).handle_response is not Plugin.handle_response
         )
@@ -237,11 +239,11 @@ class Pipeline:
     def ask(self, request: Request) -> Response | Awaitable[Response | None] | None:
         """Take ``request`` through the request phase; raises what a plugin raises."""
         context = self.context
-        fields = request.headers.index
+        has_any = request.headers.has_any
         at = 0
         for needed, method in self._request_phase:
             at += 1
-            if needed is None or needed in fields:
+            if needed is None or has_any(needed):
                 answer = method(request, context)
                 if answer is None:
                     continue
@@ -255,11 +257,11 @@ class Pipeline:
     ) -> Response | None:
         """Finish a request phase of which the plugin before ``index`` waits."""
         answer = await pending
-        fields = request.headers.index
+        has_any = request.headers.has_any
         for needed, method in self._request_phase[index:]:
             if answer is not None:
                 break
-            if needed is not None and needed not in fields:
+            if needed is not None and not has_any(needed):
                 continue
             later = method(request, self.context)
             if isinstance(later, Response) or later is None:
@@ -272,16 +274,19 @@ class Pipeline:
         self, request: Request, response: Response, index: int = 0
     ) -> Response | Awaitable[Response]:
         """Take ``response`` through the response phase, from plugin ``index`` on."""
-        phase = self._response_phase
-        while index < len(phase):
+        has_any = request.headers.has_any
+        context = self.context
+        for needed, method in self._response_phase[index:]:
+            index += 1
+            if needed is not None and not has_any(needed):
+                continue
             try:
-                changed = phase[index](request, response, self.context)
+                changed = method(request, response, context)
             except Exception:
                 logger.exception(
                     "response phase of %r failed (request %s)", request, request.id
                 )
-                changed = None
-            index += 1
+                continue
             if isinstance(changed, Response):
                 response = changed
             elif changed is not None:

@@ -215,3 +215,14 @@ def test_line_108_every_request_has_a_name_of_its_own():
     one, two = (Request("GET", "/", url="/", path="/") for _ in range(2))
     assert one.id == one.id
     assert one.id != two.id
+
+
+def test_a_copied_response_is_the_same_and_changes_alone():
+    first = Response(206, b"abc", headers=[("A", "1")], encoding="gzip")
+    second = first.copy()
+    assert (second.status, second.body, second.encoding) == (206, b"abc", "gzip")
+    assert (second.stream, second.upgrade) == (None, None)
+    assert list(second.headers) == [("A", "1")]
+    second.headers.set("A", "2")
+    second.body = b""
+    assert (first.headers["A"], first.body) == ("1", b"abc")

@@ -35,9 +35,10 @@ FORBIDDEN_NAMES = {
 # What each part of the core may see: never asyncio, never a markup library.
 CYTHON_IMPORTS = {
     "_frames": {"cython", "cpython", "libc"},
-    "_fields": set(),
+    "_fields": {"cpython", "libc"},
     "_head": {"cpython"},
-    "_scan": {"cython", "cpython", "libc", "beamfast._fields"},
+    "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
+    "_slots": {"cython", "cpython"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wheel": {"cpython", "libc"},
     "_wire": {"cython", "cpython", "libc", "beamfast._backlog", "beamfast._wheel"},

@@ -14,7 +14,7 @@ from beamfast.errors import (
     RequestError,
     StorageError,
 )
-from beamfast.http import Request, Response
+from beamfast.http import Headers, Request, Response
 from beamfast.pipeline import (
     Context,
     Pipeline,
@@ -397,3 +397,34 @@ def test_replaced_content_leaves_the_fields_that_are_not_about_it():
     replace_content(response, 410, "gone", "text/html")
     assert (response.status, response.body) == (410, b"gone")
     assert list(response.headers) == [("Allow", "GET"), ("Content-Type", "text/html")]
+
+
+class Picky(Plain):
+    needs_fields = ((b"x", b""), (b"y", b"word"))
+
+
+class SlowPicky(Slow):
+    needs_fields = Picky.needs_fields
+
+
+@pytest.mark.parametrize("kind", [Picky, SlowPicky])
+@pytest.mark.parametrize(
+    ("fields", "is_asked"),
+    [
+        ([], False),
+        ([("Z", "word")], False),
+        ([("Y", "other")], False),
+        ([("X", "")], True),
+        ([("Y", "a Word b")], True),
+    ],
+)
+async def test_a_plugin_sees_only_requests_with_the_fields_that_it_needs(
+    kind, fields, is_asked
+):
+    calls = []
+    plugins = [Slow("a", calls), kind("b", calls), Plain("c", calls, answering())]
+    request = Request("GET", "/", url="/", path="/", headers=Headers(fields))
+    await Pipeline(plugins, None).handle(request)
+    between = ["b?"] if is_asked else []
+    behind = ["b!"] if is_asked else []
+    assert calls == ["a?", *between, "c?", "a!", *behind, "c!"]

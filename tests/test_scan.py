@@ -1,10 +1,17 @@
 import pytest
 
 from beamfast._fields import Fields
-from beamfast._scan import HeadScanner, RequestValues
+from beamfast._scan import HeadScanner
 
 LINE = b"GET /a?b HTTP/1.1\r\n"
 HEAD = LINE + b"Host: a\r\n"
+
+
+class Request:
+    __slots__ = ("headers", "method", "path", "query", "target", "url", "user")
+
+    def __init__(self):
+        self.user = "nobody"
 
 
 class Calls:
@@ -27,23 +34,15 @@ def calls():
 @pytest.fixture
 def scanner(calls):
     return HeadScanner(
-        *(RequestValues, Fields, calls.split_path, {b"a", b"bc"}.__contains__),
+        *(Request(), Fields, calls.split_path, {b"a", b"bc"}.__contains__),
         *(600, 1000, 3),
     )
 
 
-def test_values_begin_as_those_of_nobody():
-    values = RequestValues()
-    assert (values.query, values.handshake_key, values._id) == ("", "", "")
-    assert (values.http_version, values.remote_addr) == ("1.1", "-")
-    assert (values.user, values.expires, values.roles) == (None, None, frozenset())
-    assert (values.is_secure, values.probe, values.started) == (False, False, 0.0)
-
-
-def test_a_head_becomes_values(scanner):
+def test_a_head_becomes_a_request(scanner):
     request = scanner.read(HEAD + b"x-Y:1\r\nX-y:  2 3 \r\n\r\n")
-    assert type(request) is RequestValues
-    assert (request.method, request.target) == ("GET", "/a?b")
+    assert type(request) is Request
+    assert (request.method, request.target, request.user) == ("GET", "/a?b", "nobody")
     assert (request.url, request.path, request.query) == ("/a", "/A", "b")
     assert type(request.headers) is Fields
     assert request.headers.raw == [(b"Host", b"a"), (b"x-Y", b"1"), (b"X-y", b"2 3")]
@@ -140,13 +139,40 @@ def test_a_connection_that_stays_may_say_so(scanner):
 @pytest.mark.parametrize(("limit", "is_read"), [(17, True), (16, False)])
 def test_the_first_line_has_its_own_limit(calls, limit, is_read):
     scanner = HeadScanner(
-        *(RequestValues, Fields, calls.split_path, {b"a"}.__contains__),
+        *(Request(), Fields, calls.split_path, {b"a"}.__contains__),
         *(limit, 1000, 3),
     )
     assert (scanner.read(HEAD + b"\r\n") is not None) == is_read
 
 
-@pytest.mark.parametrize("kinds", [(object, Fields), (RequestValues, object)])
-def test_a_scanner_fills_only_what_it_knows(kinds):
-    with pytest.raises(TypeError):
-        HeadScanner(*kinds, str, bool, 1, 1, 1)
+@pytest.mark.parametrize(
+    ("model", "fields", "error"),
+    [
+        (object(), Fields, AttributeError),
+        (Request(), object, TypeError),
+        (Request(), None, TypeError),
+        (Calls(), Fields, TypeError),
+    ],
+)
+def test_a_scanner_fills_only_what_it_knows(model, fields, error):
+    with pytest.raises(error):
+        HeadScanner(model, fields, str, bool, 1, 1, 1)
+
+
+def test_a_scanner_fills_slots_only():
+    class Odd:
+        __slots__ = ("headers", "path", "query", "target", "url")
+        method = property()
+
+    with pytest.raises(TypeError, match="method is no slot"):
+        HeadScanner(Odd(), Fields, str, bool, 1, 1, 1)
+
+
+def test_more_fields_than_are_usual_are_left_alone(calls):
+    scanner = HeadScanner(
+        *(Request(), Fields, calls.split_path, {b"a"}.__contains__),
+        *(600, 100_000, 1000),
+    )
+    assert len(scanner.read(HEAD + b"x: 1\r\n" * 127 + b"\r\n").headers) == 128
+    assert scanner.read(HEAD + b"x: 1\r\n" * 128 + b"\r\n") is None
+    assert scanner.read(HEAD + b"x: " + b"1" * 70_000 + b"\r\n\r\n") is None

@@ -147,7 +147,7 @@ class Committer:
         document = self._glances.get(location.key)
         if document is None:
             return None
-        keeper = self._replica.get(location)
+        keeper = self._replica.get(location.key)
         if keeper is not None:
             still = keeper.version is document.version and self._is_ready(keeper)
         else:
@@ -167,7 +167,7 @@ class Committer:
         document = self.glance(location)
         if document is not None:
             return document
-        keeper = self._replica.get(location)
+        keeper = self._replica.get(location.key)
         if keeper is None:
             # Nobody ever edited anything, so the file is all there is.
             if not self._replica.is_unwritten:
@@ -202,7 +202,7 @@ class Committer:
 
     def may_exist(self, location: Location) -> bool:
         """Return False when a document is not there, whatever its file is like."""
-        keeper = self._replica.get(location)
+        keeper = self._replica.get(location.key)
         if keeper is not None and keeper.is_ahead:
             return keeper.exists
         if location.exists or not location.has_elements:

@@ -65,6 +65,8 @@ class Replica:
         self._on_moved = on_moved
         self._on_stale = on_stale
         self._keepers: OrderedDict[str, Keeper] = OrderedDict()
+        #: Returns the keeper with a key, None for a document that is not known.
+        self.get: Callable[[str], Keeper | None] = self._keepers.get
         # Of what was logged before, documents learn when they are loaded.
         self._seen = journal.head()
         #: Entries that did not fit what they should have continued.
@@ -84,10 +86,6 @@ class Replica:
     def is_unwritten(self) -> bool:
         """True while nobody has ever edited a document."""
         return self._seen == 0 and self._journal.head() == 0
-
-    def get(self, location: Location) -> Keeper | None:
-        """Return the keeper of a document that is known already."""
-        return self._keepers.get(location.key)
 
     def find(self, key: str) -> list[Keeper]:
         """Return the keeper with that key, if there is one."""

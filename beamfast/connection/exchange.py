@@ -84,7 +84,7 @@ class Exchange:
         self._error: BeamfastError | None = None
         self._waiter: asyncio.Future[None] | None = None
         self.expects_continue: bool = (
-            b"expect" in request.headers.index and request.expects_continue
+            request.headers.has(b"expect") and request.expects_continue
         )
 
     @property

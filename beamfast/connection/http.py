@@ -71,7 +71,19 @@ class HttpConnection(HttpEndings):
             if self._current is None and not self._reading_paused:
                 request = service.scanner.read(data)
                 if request is not None:
-                    self._serve(request)
+                    request.remote_addr = self._peer
+                    request.is_secure = self._is_secure
+                    now = request.started = time.monotonic()
+                    answer = service.application(request)
+                    # As nearly every answer does.
+                    if isinstance(answer, Response) and not service.is_draining:
+                        whole = reply.whole(service, request.method, answer)
+                        if whole is not None:
+                            self._transport.write(whole)
+                            deadline = now + service.idle_timeout
+                            service.heartbeat.watch(self, deadline)
+                            return
+                    self._serve(request, answer)
                     return
             parser = self._parser = RequestParser(
                 self._on_request, self._on_body, self._on_end, limits=service.limits
@@ -132,23 +144,8 @@ class HttpConnection(HttpEndings):
 
     # Requests.
 
-    def _serve(self, request: Request) -> None:
-        """Answer what came alone and complete, as nearly every request does."""
-        service = self.service
-        request.remote_addr = self._peer
-        request.is_secure = self._is_secure
-        request.started = time.monotonic()
-        answer = service.application(request)
-        if (
-            isinstance(answer, Response)
-            and isinstance(answer.body, bytes)
-            and answer.stream is None
-            and answer.upgrade is None
-            and not service.is_draining
-        ):
-            self._transport.write(reply.whole(service, request.method, answer))
-            service.heartbeat.watch_for(self, service.idle_timeout)
-            return
+    def _serve(self, request: Request, answer: Response | Awaitable[Response]) -> None:
+        """Answer what came alone and complete, and takes more than one write."""
         exchange = Exchange(self, request, keep_alive=True)
         exchange.is_complete = True
         self._current = exchange

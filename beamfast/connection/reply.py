@@ -22,7 +22,13 @@ from beamfast.protocol.deflate import Deflate
 from beamfast.protocol.epochs import DEDICATED, SHARED
 from beamfast.protocol.extensions import FIELD, Extension, negotiate, parse_extensions
 from beamfast.protocol.handshake import is_legacy, server_handshake
-from beamfast.protocol.http11 import LAST_CHUNK, chunk, response_head
+from beamfast.protocol.http11 import (
+    LAST_CHUNK,
+    STATUS_LINES,
+    chunk,
+    response_head,
+    status_line,
+)
 
 _WITHOUT_LENGTH: Final = frozenset({101, 204, 304})
 _BARE: Final = frozenset({204, 304})
@@ -76,11 +82,28 @@ def _missing_lines(service: Service, headers: Headers) -> bytes:
     return more
 
 
-def whole(service: Service, method: str, response: Response) -> bytes:
-    """Return an answer whose body is at hand, on a connection that stays open."""
-    body: Any = response.body
+def whole(service: Service, method: str, response: Response) -> bytes | None:
+    """
+    Return an answer whose body is at hand, on a connection that stays open.
+
+    Returns:
+        all of it; None when more follows than bytes that are known.
+    """
+    status, body = response.status, response.body
+    if (
+        not isinstance(body, bytes)
+        or response.stream is not None
+        or response.upgrade is not None
+    ):
+        return None
+    if status not in _WITHOUT_LENGTH:
+        start = STATUS_LINES.get(status) or status_line(status)
+        more = service.own_lines()
+        data = response.headers.whole(start, more, body, method == "HEAD")
+        if data is not None:
+            return data
     start = _lines(service, response, len(body))
-    return start if method == "HEAD" or response.status in _BARE else start + body
+    return start if method == "HEAD" or status in _BARE else start + body
 
 
 def is_bare(exchange: Exchange, response: Response) -> bool:

@@ -120,6 +120,8 @@ class Service(Handlers):
         self.idle_timeout = idle_timeout
         self.is_draining = False
         self._second = 0
+        # As floats, which are compared in a third of the time.
+        self._from = self._until = 0.0
         self._date_line = b""
         self._own_lines = b""
 
@@ -135,19 +137,22 @@ class Service(Handlers):
 
     def second(self) -> int:
         """Return the time in seconds since the epoch, one object per second."""
-        second = int(time.time())
-        if second != self._second:
-            self._second = second
-            self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
-            self._own_lines = self._date_line + self.server_line
+        self.own_lines()
         return self._second
 
     def date_line(self) -> bytes:
         """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
-        self.second()
+        self.own_lines()
         return self._date_line
 
     def own_lines(self) -> bytes:
         """Return the ``Date`` and ``Server`` fields that nearly every answer has."""
-        self.second()
+        if not self._from <= time.time() < self._until:
+            self._begin_second(int(time.time()))
         return self._own_lines
+
+    def _begin_second(self, second: int) -> None:
+        self._second = second
+        self._from, self._until = float(second), second + 1.0
+        self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
+        self._own_lines = self._date_line + self.server_line

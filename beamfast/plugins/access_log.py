@@ -65,7 +65,7 @@ class AccessLog(Plugin[Options]):
         self._is_combined = self.options.format == "combined"
         # The time as text, and when it is another one.
         self._stamp = ""
-        self._until = 0
+        self._until = 0.0
 
     def start(self, context: Context) -> None:
         """Open the log file."""
@@ -96,7 +96,7 @@ class AccessLog(Plugin[Options]):
         if request.method != "HEAD":
             if isinstance(body, bytes):
                 size = len(body)
-            elif b"content-length" in response.headers.index:
+            elif response.headers.has(b"content-length"):
                 # A file that is sent as it is read.
                 size = int(response.headers["content-length"])
         now = time.time()
@@ -105,8 +105,9 @@ class AccessLog(Plugin[Options]):
         else:
             if now >= self._until:
                 self._format_second(int(now))
+            user = request.user
             line = (
-                f"{request.remote_addr} - {_escaped(request.user or '-')} "
+                f"{request.remote_addr} - {_escaped(user) if user else '-'} "
                 f'{self._stamp} "{request.method} {_escaped(request.target)} '
                 f'HTTP/{request.http_version}" {response.status} {size}'
             )
@@ -121,7 +122,7 @@ class AccessLog(Plugin[Options]):
 
     def _format_second(self, second: int) -> None:
         stamp = time.strftime("[%d/%b/%Y:%H:%M:%S +0000]", time.gmtime(second))
-        self._stamp, self._until = stamp, second + 1
+        self._stamp, self._until = stamp, second + 1.0
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []

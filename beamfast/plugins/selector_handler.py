@@ -62,13 +62,16 @@ class SelectorHandler(Plugin[Options]):
     """Answer every request whose ``Range`` names a selector."""
 
     name = "selector-handler"
+    needs_fields = ((b"range", b""), (b"content-type", MEDIA_TYPE.encode()))
 
     def handle_request(
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response] | None:
         """Answer from the snapshot in memory, or wait for the committer."""
-        if b"range" not in request.headers.index:
-            return self._patch(request, context) if _is_patch(request) else None
+        if not request.headers.has(b"range"):
+            if request.method == "PATCH" and _is_patch(request):
+                return self._patch(request, context)
+            return None
         ranges = request.headers.get_all("range")
         try:
             selector = range_selector(ranges)
@@ -298,7 +301,7 @@ def _tags(document: Document, selection: Selection | None) -> list[tuple[str, st
 
 def _is_patch(request: Request) -> bool:
     media_type = (request.headers.get("content-type") or "").partition(";")[0]
-    return request.method == "PATCH" and media_type.strip().lower() == MEDIA_TYPE
+    return media_type.strip().lower() == MEDIA_TYPE
 
 
 def _wants_json(request: Request) -> bool:

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, ClassVar, Final, Literal
+from typing import Any, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
 from beamfast.commit.subscriptions import Subscriptions
@@ -113,7 +113,7 @@ class WebSocketPlugin(Plugin[Options]):
     """Answer upgrade requests, subscribe the socket to its document."""
 
     name = "websocket"
-    needs_field: ClassVar[bytes | None] = b"upgrade"
+    needs_fields = ((b"upgrade", b""),)
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

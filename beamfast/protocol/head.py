@@ -83,7 +83,7 @@ def build_request(head: HeadCollector, version: str, max_body: int | None) -> Re
 def head_scanner(limits: Limits) -> HeadScanner[Request]:
     """Return what reads plain requests as :func:`build_request` would."""
     return HeadScanner(
-        *(Request, Headers, _split_path, is_host),
+        *(Request("GET", "/", url="/", path="/"), Headers, _split_path, is_host),
         *(limits.request_line, limits.head, limits.fields),
     )
 

@@ -30,10 +30,12 @@ from beamfast.protocol.head import Limits, build_request
 
 __all__ = [
     "LAST_CHUNK",
+    "STATUS_LINES",
     "Limits",
     "RequestParser",
     "chunk",
     "response_head",
+    "status_line",
 ]
 
 #: Closes a chunked body that has no trailer fields (RFC 9112, 7.1).
@@ -305,18 +307,21 @@ def response_head(
 
     The version is that of the server, whatever the client spoke (RFC 9110, 6.2).
     """
-    start = _STATUS_LINES.get(status) if phrase is None else None
-    if start is None:
-        words = reason_phrase(status) if phrase is None else phrase
-        start = _status_line(status, words)
+    start = status_line(status) if phrase is None else _status_line(status, phrase)
     return b"%b%b%b\r\n" % (start, headers.lines, more)
+
+
+def status_line(status: int) -> bytes:
+    """Return the first line of an answer, with the standard phrase or an empty one."""
+    return STATUS_LINES.get(status) or _status_line(status, reason_phrase(status))
 
 
 def _status_line(status: int, phrase: str) -> bytes:
     return b"HTTP/1.1 %d %s\r\n" % (status, phrase.encode("ascii"))
 
 
-_STATUS_LINES: Final = {
+#: First lines of answers with the standard phrases.
+STATUS_LINES: Final = {
     status.value: _status_line(status, status.phrase) for status in HTTPStatus
 }
 

@@ -27,8 +27,8 @@ from beamfast.server.site import Site
 
 #: Values of ``Host`` that need no second look.
 REMEMBERED_NAMES: Final = 1024
-#: What HTTP/1.0 may leave out.
-_NO_HOST: Final = (b"localhost",)
+#: Stands for what HTTP/1.0 may leave out, and for an empty field.
+_NO_HOST: Final = b"localhost"
 
 
 class Host:
@@ -121,8 +121,8 @@ class Hosts:
 
     def handle(self, request: Request) -> Response | Awaitable[Response]:
         """Answer ``request``; never raises."""
-        values = request.headers.index.get(b"host", _NO_HOST)
-        host, is_ours = self._chosen.get(values[0]) or self._choose(values[0])
+        value = request.headers.first(b"host") or _NO_HOST
+        host, is_ours = self._chosen.get(value) or self._choose(value)
         if host is None:
             return Response(404, "Host not found")
         if not is_ours:
@@ -137,7 +137,7 @@ class Hosts:
 
     def _choose(self, value: bytes) -> tuple[Host | None, bool]:
         """Return the host for a ``Host`` field, and whether the name may be ours."""
-        name = host_name(value.decode("latin-1") or "localhost")
+        name = host_name(value.decode("latin-1"))
         host, is_ours = self._by_name.get(name) or self._by_wildcard(name), True
         if host is None:
             host = self._by_name.get("*")

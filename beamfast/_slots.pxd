@@ -1,0 +1,13 @@
+# cython: language_level=3
+"""What :mod:`beamfast._scan` takes from :mod:`beamfast._slots`."""
+
+
+cdef class Slots:
+    cdef object kind
+    cdef Py_ssize_t count
+
+    cpdef object copy(self, object model)
+    cdef Py_ssize_t offset(self, str name) except -1
+
+
+cdef void put_slot(object target, Py_ssize_t offset, object value) noexcept
