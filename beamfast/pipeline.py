@@ -121,6 +121,7 @@ Needs = tuple[tuple[bytes, bytes], ...] | None
 RequestMethod = Callable[
     [Request, Context], Response | Awaitable[Response | None] | None
 ]
+RequestPhase = tuple[tuple[Needs, RequestMethod], ...]
 ResponseMethod = Callable[
     [Request, Response, Context], Response | Awaitable[Response | None] | None
 ]
@@ -148,10 +149,22 @@ class Pipeline:
         self._idle: asyncio.Future[None] | None = None
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
         self.context = context
-        self._request_phase: tuple[tuple[Needs, RequestMethod], ...] = tuple(
-            (plugin.needs_fields, plugin.handle_request)
+        asked = [
+            plugin
             for plugin in plugins
             if type(plugin).handle_request is not Plugin.handle_request
+        ]
+        self._request_phase: RequestPhase = tuple(
+            (plugin.needs_fields, plugin.handle_request) for plugin in asked
+        )
+        # Most requests have nothing of what some plugins need.
+        self._needs: tuple[tuple[bytes, bytes], ...] = tuple(
+            need for plugin in asked for need in plugin.needs_fields or ()
+        )
+        self._usual_phase: RequestPhase = tuple(
+            (None, plugin.handle_request)
+            for plugin in asked
+            if plugin.needs_fields is None
         )
         self._response_phase: tuple[tuple[Needs, ResponseMethod], ...] = tuple(
             (plugin.needs_fields, plugin.handle_response)
@@ -240,8 +253,9 @@ class Pipeline:
         """Take ``request`` through the request phase; raises what a plugin raises."""
         context = self.context
         has_any = request.headers.has_any
+        phase = self._request_phase if has_any(self._needs) else self._usual_phase
         at = 0
-        for needed, method in self._request_phase:
+        for needed, method in phase:
             at += 1
             if needed is None or has_any(needed):
                 answer = method(request, context)
@@ -249,16 +263,19 @@ class Pipeline:
                     continue
                 if isinstance(answer, Response):
                     return answer
-                return self._wait_ask(request, answer, at)
+                return self._wait_ask(request, answer, phase[at:])
         return None
 
     async def _wait_ask(
-        self, request: Request, pending: Awaitable[Response | None], index: int
+        self,
+        request: Request,
+        pending: Awaitable[Response | None],
+        phase: RequestPhase,
     ) -> Response | None:
-        """Finish a request phase of which the plugin before ``index`` waits."""
+        """Finish a request phase of which ``phase`` comes behind what waits."""
         answer = await pending
         has_any = request.headers.has_any
-        for needed, method in self._request_phase[index:]:
+        for needed, method in phase:
             if answer is not None:
                 break
             if needed is not None and not has_any(needed):
