@@ -20,6 +20,7 @@ from pathlib import Path
 
 from beamfast import __version__
 from benches.build import has_tls, program
+from benches.rows import PASSWORD, USER
 
 PEERS = Path(__file__).parent / "peers"
 SERVER_CPU = 0
@@ -100,6 +101,28 @@ def _site_tls(port: int, folder: Path) -> list[str]:
     return _site(port, configuration)
 
 
+def _members(port: int, folder: Path) -> list[str]:
+    people = folder.parent / "people.html"
+    people.write_text(
+        '<p itemscope itemtype="https://rustybeam.net/schema/Credential">'
+        f'<b itemprop="username">{USER}</b> <b itemprop="password">{PASSWORD}</b></p>'
+    )
+    plugins = [
+        ("basic-auth", f'authfile = "{people}"'),
+        ("websocket", "ping_interval = 2"),
+        ("file-handler", ""),
+        ("access-log", ""),
+    ]
+    configuration = folder.parent / "members.toml"
+    configuration.write_text(
+        f'[[host]]\nnames = ["*"]\nroot = "{folder}"\n'
+        + "".join(
+            f'[[host.plugin]]\nname = "{name}"\n{rest}\n' for name, rest in plugins
+        )
+    )
+    return _site(port, configuration)
+
+
 def _tls_version() -> str | None:
     return __version__ if has_tls() and shutil.which("openssl") else None
 
@@ -144,7 +167,11 @@ SITE = Contestant(
     frozenset({"get", "storm", "edit", "hold", "hold-http"}),
     lambda: __version__,
 )
-#: The same two, encrypted.
+#: A site whose readers log in, and are pinged after two seconds.
+MEMBERS = Contestant(
+    "beamfast members", _members, frozenset({"hold-user"}), lambda: __version__
+)
+#: The first and the third, encrypted.
 LIVE_TLS = Contestant(
     "beamfast tls",
     _live_tls,
@@ -198,7 +225,7 @@ OTHERS = (
         lambda: (_output("nginx", "-v") or "").rpartition("/")[2] or None,
     ),
 )
-OWN = (LIVE, IDLE, SITE, LIVE_TLS, SITE_TLS)
+OWN = (LIVE, IDLE, SITE, MEMBERS, LIVE_TLS, SITE_TLS)
 
 
 @contextlib.contextmanager

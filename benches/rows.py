@@ -5,8 +5,13 @@ Each row is one run of the load generator against every contestant that can do
 it. Limits are ratios to the raw server in the same run, or bytes.
 """
 
+import base64
 from dataclasses import dataclass, field
 from typing import Literal
+
+#: Who connects where only users may.
+USER, PASSWORD = "reader@example.com", "not secret"
+USER_AND_PASSWORD = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
 @dataclass(frozen=True)
@@ -197,6 +202,18 @@ ROWS = (
         needs="edit",
     ),
     _memory("websocket", "hold", "/", 1741),
+    Row(
+        "memory of an idle websocket connection with an authenticated user",
+        "hold",
+        {
+            "connections": 5000,
+            "kind": "websocket",
+            "settle-ms": 3500,
+            "header": f"Authorization: Basic {USER_AND_PASSWORD}",
+        },
+        needs="hold-user",
+        limit=1946,
+    ),
     _memory("eventsource", "hold-http", "/live.html", 1741),
     _memory("keep-alive", "hold-http", "/plain.html", 1536),
 )
