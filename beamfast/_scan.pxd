@@ -14,6 +14,6 @@ cdef class HeadScanner:
     cdef dict targets
     cdef list names
 
-    cdef bint is_addressed(self, Fields fields) except -1
+    cdef int examine(self, Fields fields) except -2
     cdef tuple target(self, const char *start, Py_ssize_t size)
     cdef tuple name(self, const char *start, Py_ssize_t size)

@@ -53,9 +53,12 @@ cdef tuple NOTHING = ()
 cdef frozenset LEFT_ALONE = frozenset(
     {
         *(b"content-length", b"transfer-encoding", b"trailer"),
-        *(b"expect", b"upgrade", b"proxy-connection"),
+        *(b"expect", b"proxy-connection"),
     }
 )
+# How clients ask for a WebSocket (RFC 6455, 4.1); all else is for the parser.
+cdef tuple UPGRADES = (b"websocket", b"WebSocket")
+cdef tuple UPGRADING = (b"Upgrade", b"upgrade", b"keep-alive, Upgrade")
 
 
 cdef inline bint is_visible(const char *at, const char *end) noexcept:
@@ -120,6 +123,7 @@ cdef class HeadScanner:
         cdef const char *stop
         cdef span_t[FIELDS] spans
         cdef Py_ssize_t count = 0, number
+        cdef int upgrades
         cdef str method
         cdef list names = []
         cdef tuple target, name
@@ -185,32 +189,47 @@ cdef class HeadScanner:
         fields.spans = PyBytes_FromStringAndSize(
             <const char *>spans, count * <Py_ssize_t>sizeof(span_t)
         )
-        if not self.is_addressed(fields):
+        upgrades = self.examine(fields)
+        if upgrades < 0 or (upgrades and method != "GET"):
             return None
         request = self.slots.copy(self.model)
         put_slot(request, self.places[0], method)
         for number in range(4):
             put_slot(request, self.places[1 + number], <object>target[number])
         put_slot(request, self.places[5], fields)
+        if upgrades:
+            request._is_websocket = True
         return request
 
-    cdef bint is_addressed(self, Fields fields) except -1:
-        """Tell whether there is one valid Host, and the connection stays open."""
-        cdef Py_ssize_t number, hosts = 0, connections = 0
+    cdef int examine(self, Fields fields) except -2:
+        """
+        Look for one valid Host, and for what the connection becomes.
+
+        Returns:
+            1 for a WebSocket, 0 when it stays as it is, -1 to leave it alone.
+        """
+        cdef Py_ssize_t number, hosts = 0, connections = 0, upgrades = 0
         cdef tuple name
-        cdef bytes key
+        cdef bytes key, connection = None
         for number, name in enumerate(fields.names):
             key = <bytes>name[1]
             if PyBytes_GET_SIZE(key) == 4 and key == b"host":
                 hosts += 1
                 if not self.is_host(fields.value(number)):
-                    return False
+                    return -1
             elif PyBytes_GET_SIZE(key) == 10 and key == b"connection":
                 connections += 1
-                if fields.value(number) != b"keep-alive":
-                    return False
+                connection = fields.value(number)
+            elif PyBytes_GET_SIZE(key) == 7 and key == b"upgrade":
+                upgrades += 1
+                if fields.value(number) not in UPGRADES:
+                    return -1
         # RFC 9112, 3.2 and 9.3.
-        return hosts == 1 and connections <= 1
+        if hosts != 1 or connections > 1 or upgrades > 1:
+            return -1
+        if upgrades:
+            return 1 if connection in UPGRADING else -1
+        return 0 if connection is None or connection == b"keep-alive" else -1
 
     cdef tuple target(self, const char *start, Py_ssize_t size):
         """Return what a target says and how it is spelled; None when it is wrong."""

@@ -85,9 +85,7 @@ class HttpConnection(HttpEndings):
                             return
                     self._serve(request, answer)
                     return
-            parser = self._parser = RequestParser(
-                self._on_request, self._on_body, self._on_end, limits=service.limits
-            )
+            parser = self._parser = self._new_parser()
             self._head_due = True
         elif self._current is not None and not self._current.is_complete:
             self._watch(service.body_timeout)
@@ -146,10 +144,28 @@ class HttpConnection(HttpEndings):
 
     def _serve(self, request: Request, answer: Response | Awaitable[Response]) -> None:
         """Answer what came alone and complete, and takes more than one write."""
+        if isinstance(answer, Response) and answer.upgrade is not None:
+            taken = reply.become_websocket(
+                self._transport, self.service, request, answer
+            )
+            if not isinstance(taken, Response):
+                self._let_go()
+                return
+            answer = taken
         exchange = Exchange(self, request, keep_alive=True)
         exchange.is_complete = True
         self._current = exchange
+        if request.is_websocket:
+            # What comes before it is decided is kept for whoever takes over.
+            self._parser = self._new_parser()
+            self._parser.expect_decision()
         self._take(exchange, answer)
+
+    def _new_parser(self) -> RequestParser:
+        return RequestParser(
+            *(self._on_request, self._on_body, self._on_end),
+            limits=self.service.limits,
+        )
 
     def _on_request(self, request: Request) -> None:
         if self._closing:
@@ -358,11 +374,12 @@ class HttpConnection(HttpEndings):
         exchange, parser, self._upgrade = self._current, self._parser, None
         assert exchange is not None
         taken = reply.become_websocket(
-            self._transport, self.service, exchange, response
+            self._transport, self.service, exchange.request, response
         )
         if isinstance(taken, Response):
             self._respond(exchange, taken)
             return
+        exchange.answer()
         assert parser is not None
         rest = parser.take_rest()
         self._let_go()

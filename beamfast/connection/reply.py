@@ -21,7 +21,12 @@ from beamfast.http import Headers, Request, Response, Upgrade
 from beamfast.protocol.deflate import Deflate
 from beamfast.protocol.epochs import DEDICATED, SHARED
 from beamfast.protocol.extensions import FIELD, Extension, negotiate, parse_extensions
-from beamfast.protocol.handshake import is_legacy, server_handshake
+from beamfast.protocol.handshake import (
+    bare_upgrade,
+    check_upgrade,
+    is_legacy,
+    upgrade_fields,
+)
 from beamfast.protocol.http11 import (
     LAST_CHUNK,
     STATUS_LINES,
@@ -146,7 +151,7 @@ async def pieces(
 
 
 def become_websocket(
-    transport: Any, service: Service, exchange: Exchange, response: Response
+    transport: Any, service: Service, request: Request, response: Response
 ) -> WebSocket | Dialogue | Response:
     """
     Answer 101 and put a WebSocket on the transport.
@@ -158,20 +163,21 @@ def become_websocket(
     """
     upgrade = response.upgrade
     assert upgrade is not None
-    request = exchange.request
     if upgrade.legacy_drafts and is_legacy(request.headers):
-        exchange.answer()
         return open_legacy(transport, service, request, response, start)
     try:
         answer, extensions = compression_of(service, request, upgrade)
-        handshake = server_handshake(
-            request, subprotocol=upgrade.subprotocol, extensions=answer
-        )
+        key = check_upgrade(request)
     except HandshakeError as error:
         return Response(error.status, str(error), headers=error.headers)
-    response.headers.update(handshake)
-    exchange.answer()
-    transport.write(head(service, exchange, response))
+    if answer or upgrade.subprotocol is not None or len(response.headers):
+        response.headers.update(
+            upgrade_fields(key, subprotocol=upgrade.subprotocol, extensions=answer)
+        )
+        transport.write(_lines(service, response, None))
+    else:
+        # As above, without an object for each field.
+        transport.write(b"%b%b\r\n" % (bare_upgrade(key), service.own_lines()))
     websocket = WebSocket.of_request(request, upgrade, service, extensions)
     start(websocket, transport, service, request, upgrade.on_open)
     return websocket

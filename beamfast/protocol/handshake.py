@@ -8,8 +8,9 @@ I/O.
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hashlib
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ Subprotocols = Sequence[str] | Callable[[list[str]], str | None]
 OLD_ORIGIN: Final = "sec-websocket-origin"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+#: Sixteen bytes as Base64.
+_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Fields that the handshake writes itself; nobody else may.
@@ -53,8 +56,12 @@ _OWNED: Final = frozenset(
 
 def accept_key(key: str) -> str:
     """Return what proves that ``key`` was understood (RFC 6455, 4.2.2)."""
+    return _accept(key).decode()
+
+
+def _accept(key: str) -> bytes:
     digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
-    return base64.b64encode(digest).decode()
+    return binascii.b2a_base64(digest, newline=False)
 
 
 def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> str:
@@ -82,18 +89,11 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
         ]
         raise HandshakeError(426, "Unsupported WebSocket version", spoken)
     keys = headers.get_all("sec-websocket-key")
-    if len(keys) != 1 or not _is_key(keys[0]):
+    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
         raise HandshakeError(400, "Missing or invalid Sec-WebSocket-Key")
     parse_extensions(headers)
     request.handshake_key = keys[0]
     return keys[0]
-
-
-def _is_key(key: str) -> bool:
-    try:
-        return len(key) == 24 and len(base64.b64decode(key, validate=True)) == 16
-    except ValueError:
-        return False
 
 
 def is_hixie(headers: Headers) -> bool:
@@ -237,6 +237,15 @@ def upgrade_fields(
     return Headers([*further_fields(headers), *fields] if headers else fields)
 
 
+def bare_upgrade(key: str) -> bytes:
+    """Return status line and fields of a 101 with nothing but what has to be."""
+    return (
+        b"HTTP/1.1 101 Switching Protocols\r\n"
+        b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        b"Sec-WebSocket-Accept: %b\r\n" % _accept(key)
+    )
+
+
 def server_handshake(
     request: Request,
     *,
@@ -291,6 +300,9 @@ def check_origin(request: Request, allowed: Collection[str] = ()) -> None:
     Raises:
         HandshakeError: 403.
     """
+    headers = request.headers
+    if not (headers.has(b"origin") or headers.has(b"sec-websocket-origin")):
+        return
     # Versions 7 and 8 have a field of their own.
     for field in ("origin", OLD_ORIGIN):
         if not origin_allowed(

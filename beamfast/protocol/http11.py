@@ -165,6 +165,10 @@ class RequestParser(HeadCollector):
             self._count_fed(len(data))
         return b""
 
+    def expect_decision(self) -> None:
+        """Keep what comes: the head of a WebSocket request was read elsewhere."""
+        self.part = UPGRADE
+
     def take_rest(self) -> bytes:
         """Give away what came after the head; HTTP ends here."""
         rest, self._rest = self._rest, b""

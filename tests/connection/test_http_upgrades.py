@@ -171,6 +171,69 @@ async def test_an_upgrade_for_a_request_that_asked_for_none_is_refused(connect, 
     assert client.is_idle
 
 
+# However the head is cut, what is written are the same bytes
+
+
+async def written(connect, application, *pieces):
+    client = connect(application)
+    # Heads have the time in them.
+    client.service.date_line = client.service.own_lines = lambda: b""
+    await client.send(*pieces)
+    return bytes(client.transport.written)
+
+
+def bare(request):
+    return Response(101, upgrade=Upgrade(print))
+
+
+def own_fields(request):
+    return Response(101, upgrade=Upgrade(print), headers=[("X", "y")])
+
+
+def refused(request):
+    return Response(403, "Forbidden")
+
+
+ANSWERS = [bare, own_fields, refused]
+
+
+@both
+@pytest.mark.parametrize("answer", ANSWERS)
+async def test_a_head_in_one_read_and_in_two_has_one_answer(connect, answer, when):
+    wanted = await written(connect, when(answer), HANDSHAKE)
+    assert wanted.startswith(b"HTTP/1.1 403" if answer is refused else b"HTTP/1.1 101")
+    for cut in range(1, len(HANDSHAKE)):
+        pieces = HANDSHAKE[:cut], HANDSHAKE[cut:]
+        assert await written(connect, when(answer), *pieces) == wanted
+
+
+@both
+async def test_a_frame_behind_the_head_is_answered_wherever_it_is_cut(connect, when):
+    data = HANDSHAKE + PING
+    wanted = await written(connect, when(bare), HANDSHAKE) + PONG
+    for cut in range(len(HANDSHAKE) - 3, len(data)):
+        assert await written(connect, when(bare), data[:cut], data[cut:]) == wanted
+
+
+async def test_frames_after_a_whole_head_wait_for_its_answer(connect, site):
+    client = connect(later(site))
+    client.transport.receive(HANDSHAKE)
+    assert not client.transport.reading
+    client.transport.receive(PING)
+    await client.send()
+    assert client.transport.reading
+    assert head_of(client)[1] == PONG
+
+
+async def test_a_request_after_a_head_that_is_not_upgraded_is_answered(connect):
+    client = connect(later(lambda request: Response(200, request.target)))
+    client.transport.receive(HANDSHAKE)
+    client.transport.receive(GET)
+    await client.send()
+    assert [reply.body for reply in client.replies()] == [b"/chat", b"/next"]
+    assert client.is_idle
+
+
 # Event streams
 
 

@@ -166,7 +166,7 @@ async def test_a_websocket_takes_the_connection_over(service, transport, opened)
     exchange.request.headers = Headers(HANDSHAKE)
     upgrade = Upgrade(opened.append, "chat")
     response = Response(101, headers=[("X", "y")], upgrade=upgrade)
-    taken = reply.become_websocket(transport, service, exchange, response)
+    taken = reply.become_websocket(transport, service, exchange.request, response)
     assert opened == [taken]
     assert transport.protocol is taken
     assert transport.written.startswith(
@@ -177,7 +177,7 @@ async def test_a_websocket_takes_the_connection_over(service, transport, opened)
 
 async def test_a_refused_handshake_writes_nothing(service, transport, opened):
     response = Response(101, upgrade=Upgrade(opened.append))
-    taken = reply.become_websocket(transport, service, make(), response)
+    taken = reply.become_websocket(transport, service, make().request, response)
     assert isinstance(taken, Response)
     assert taken.status == 400
     assert transport.written == b""
@@ -202,7 +202,7 @@ async def test_what_takes_the_connection_over_ends_with_the_session_of_its_user(
     exchange.request.headers = Headers(HANDSHAKE)
     exchange.request.expires = 1.0
     response = Response(101, upgrade=Upgrade(opened.append))
-    reply.become_websocket(transport, service, exchange, response)
+    reply.become_websocket(transport, service, exchange.request, response)
     exchange = make()
     exchange.request.expires = 1.0
     response = Response(200, stream=EventStream(opened.append))

@@ -18,7 +18,10 @@ LEFT = [
     b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
     GET + b"Connection: close\r\n\r\n",
-    GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    GET + b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n",
+    GET + b"Connection: close\r\nUpgrade: websocket\r\n\r\n",
+    GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81",
+    b"HEAD / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
     GET + b"Upgrade: h2c\r\n\r\n",
     GET + b"Expect: 100-continue\r\n\r\n",
     GET + b"Host: b\r\n\r\n",
@@ -36,6 +39,8 @@ TAKEN = [
     GET + END,
     b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n",
     GET + b"Connection: keep-alive\r\nAccept: */*\r\n\r\n",
+    GET + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    GET + b"Upgrade: WebSocket\r\nConnection: keep-alive, Upgrade\r\n\r\n",
     b"GET /?a=b?c&%20 HTTP/1.1\r\nX:  1\r\nhost:[::1]:80\r\nx: 2 \r\nX: ~ !\r\n\r\n",
 ]
 
@@ -48,7 +53,9 @@ def parsed(data):
         parser.feed(data)
     except RequestError:
         return None
-    if bodies or len(requests) != 1 or len(ends) != 1 or not parser.at_boundary:
+    if bodies or len(requests) != 1 or len(ends) != 1:
+        return None
+    if not parser.at_boundary and (not parser.upgrade_pending or parser.take_rest()):
         return None
     return requests[0] if parser.should_keep_alive else None
 
@@ -59,7 +66,7 @@ def scanned(data, limits=None):
 
 def seen(request):
     named = (request.method, request.target, request.url, request.path, request.query)
-    fields = (list(request.headers), request.headers.index)
+    fields = (list(request.headers), request.headers.index, request.is_websocket)
     return *named, *fields, request.http_version, request.has_content
 
 
