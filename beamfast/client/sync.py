@@ -161,5 +161,5 @@ async def _latency(websocket: WebSocket) -> float:
     return await (await websocket.ping())
 
 
-async def _next(pieces: PieceIterator, timeout: float | None) -> str | bytes:
-    return await asyncio.wait_for(anext(pieces), timeout)
+async def _next(pieces: PieceIterator, seconds: float | None) -> str | bytes:
+    return await asyncio.wait_for(anext(pieces), seconds)

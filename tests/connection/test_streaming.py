@@ -190,8 +190,7 @@ async def test_the_rest_can_be_given_up(peer, program):
 
     async def first_piece():
         async with aclosing(websocket.recv_streaming()) as pieces:
-            async for piece in pieces:
-                return piece
+            return await anext(pieces)
 
     first = program.do(first_piece())
     await peer.send(masked(TEXT, "a", fin=False))

@@ -1,5 +1,4 @@
 import json
-import zlib
 from pathlib import Path
 
 import pytest

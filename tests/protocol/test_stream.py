@@ -1,5 +1,6 @@
 """One message in pieces, by the drivers: whatever its frames and reads are."""
 
+import itertools
 import zlib
 
 import pytest
@@ -385,7 +386,7 @@ def cut(draw, data):
     """Cut ``data`` anywhere, also into nothing."""
     places = draw(st.lists(st.integers(0, len(data)), max_size=6))
     edges = [0, *sorted(places), len(data)]
-    return [data[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    return [data[a:b] for a, b in itertools.pairwise(edges)]
 
 
 @given(
