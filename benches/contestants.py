@@ -142,14 +142,14 @@ def _ws(port: int, folder: Path) -> list[str]:
 RAW = Contestant(
     "raw",
     lambda port, folder: [str(program("server")), str(port)],
-    frozenset({"echo", "fanout", "deflate", "get", "storm"}),
+    frozenset({"echo", "echo-pull", "fanout", "deflate", "get", "storm"}),
     lambda: "this repository",
 )
 #: The hub and a plugin's callbacks, without documents.
 LIVE = Contestant(
     "beamfast",
     _module("benches.live"),
-    frozenset({"echo", "fanout", "deflate"}),
+    frozenset({"echo", "echo-pull", "fanout", "deflate"}),
     lambda: __version__,
 )
 #: Subscribers that only listen, pinged after two seconds: idle memory is counted

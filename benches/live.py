@@ -2,7 +2,8 @@
 beamfast behind the protocol of the benchmarks: echo, and publish on command.
 
 What ``raw/server.c`` does, with the parts of beamfast that a plugin uses: an
-``on_message`` callback, ``send_nowait``, ``hub.publish``.
+``on_message`` callback, ``send_nowait``, ``hub.publish``. A handler with ``async
+for`` echoes on ``/pull``.
 """
 
 import argparse
@@ -67,11 +68,13 @@ class Live:
         self._items: Iterator[str] | None = None
         self._is_deaf = is_deaf
         self._upgrade = Upgrade(self._open, ping_interval=ping_interval)
+        self._pull = Upgrade(_echo, ping_interval=ping_interval)
 
     def answer(self, request: Request) -> Response:
         """Upgrade whoever asks."""
         if request.is_websocket:
-            return Response(101, upgrade=self._upgrade)
+            is_pull = request.path == "/pull"
+            return Response(101, upgrade=self._pull if is_pull else self._upgrade)
         return Response(404, "Only WebSockets here")
 
     def _open(self, websocket: Any) -> None:
@@ -91,6 +94,11 @@ class Live:
             if how == "items":
                 content = next(self._items)
             self._hub.publish(TOPIC, content)
+
+
+async def _echo(websocket: Any) -> None:
+    async for message in websocket:
+        await websocket.send(message)
 
 
 async def serve(

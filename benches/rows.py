@@ -154,6 +154,13 @@ ROWS = (
         limit=1.5,
     ),
     Row(
+        "echo 16 pipelined x 64 B by async for, 64 connections",
+        "echo",
+        {"connections": 64, "size": 64, "depth": 16, "rounds": 200, "path": "/pull"},
+        needs="echo-pull",
+        limit=2.6,
+    ),
+    Row(
         "connect, upgrade, reset",
         "storm",
         {"connections": 4_000, "depth": 64, "path": "/"},
