@@ -25,6 +25,8 @@ cdef class Outbound(Wire):
     cdef budget_t budget
     # Nothing may come between the frames of a message.
     cdef public bint is_mid_message
+    # Messages leave in one frame each, neither masked nor coded.
+    cdef public bint is_plain
 
     # For topics. None of them calls back into Python code of a subclass, except
     # settle(), which is for when no walk is in a slice.
@@ -36,6 +38,7 @@ cdef class Outbound(Wire):
     ) except -1
     cdef int settle(self) except -1
 
+    cdef bint gather_message(self, object message) except -1
     cdef int write_in_order(self, bytes data) except -1
     cdef int enqueue(
         self, object content, size_t offset, uint32_t items, void *source

@@ -13,7 +13,8 @@ business.
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int64_t, uint8_t, uint32_t
+from libc.string cimport memcpy
 
 from beamfast._backlog cimport (
     FITS,
@@ -25,7 +26,7 @@ from beamfast._backlog cimport (
     queue_rename,
     verdict_t,
 )
-from beamfast._frames cimport message_frame
+from beamfast._frames cimport BINARY, HEAD_LIMIT, TEXT, head_write, message_frame
 from beamfast._wire cimport (
     CONN_CLOSING,
     CONN_CORKED,
@@ -40,9 +41,16 @@ from beamfast._wire cimport (
     CONN_QUEUED,
     CONN_STALE,
     CONN_WAITS,
+    GATHER_LIMIT,
     MEMBER_STALE,
     Wire,
 )
+
+
+cdef extern from "Python.h":
+    bint PyUnicode_IS_COMPACT_ASCII(object text)
+    Py_ssize_t PyUnicode_GET_LENGTH(object text)
+    void *PyUnicode_DATA(object text)
 
 
 cdef enum:
@@ -63,9 +71,11 @@ cdef class Outbound(Wire):
 
     Attributes:
         coding: how the peer takes what topics compress; None for as it is.
+        is_plain: a message leaves in one frame, neither masked nor coded.
     """
 
     def __cinit__(self):
+        self.is_plain = True
         self.budget = budget_t(QUEUE_BYTES, QUEUE_ITEMS)
 
     @property
@@ -110,15 +120,30 @@ cdef class Outbound(Wire):
 
     def write_message(self, message) -> bool:
         """
-        Send one frame that is neither masked nor coded, as :meth:`write` would.
+        Queue one message for this peer alone.
+
+        Args:
+            message: a str goes out as text, bytes-like as binary.
 
         Returns:
-            False when the connection takes no more bytes.
+            False when the connection is closing or closed.
+
+        Raises:
+            InvalidState: a fragmented message is not finished.
+            TypeError: neither text nor bytes.
+            ValueError: a str that has no UTF-8 form.
         """
+        if not self.is_plain:
+            return self.write_coded(message)
         if self.conn.flags & CONN_MUTE:
             return False
-        self.write_in_order(message_frame(message))
+        if not self.gather_message(message):
+            self.write_in_order(message_frame(message))
         return True
+
+    def write_coded(self, message) -> bool:
+        """As :meth:`write_message`, for who is not plain."""
+        raise NotImplementedError
 
     def write_last(self, bytes data not None) -> None:
         """
@@ -288,6 +313,30 @@ cdef class Outbound(Wire):
             self.conn.flags &= ~<uint32_t>CONN_OVERFLOW
             self.relieve()
         return 0
+
+    cdef bint gather_message(self, object message) except -1:
+        """Put the frame of a message where the reply to a read gathers, if it can."""
+        cdef Py_ssize_t size
+        cdef const char *payload
+        cdef char *to
+        cdef int opcode, used
+        if self.conn.flags & (CONN_CORKED | CONN_WAITS | CONN_OVERFLOW) != CONN_CORKED:
+            return False
+        if type(message) is bytes:
+            opcode, size = BINARY, PyBytes_GET_SIZE(message)
+            payload = PyBytes_AS_STRING(message)
+        elif type(message) is str and PyUnicode_IS_COMPACT_ASCII(message):
+            opcode, size = TEXT, PyUnicode_GET_LENGTH(message)
+            payload = <const char *>PyUnicode_DATA(message)
+        else:
+            return False
+        if size > GATHER_LIMIT - HEAD_LIMIT or conn_behind(&self.conn) != NULL:
+            return False
+        to = self.room(size + HEAD_LIMIT)
+        used = head_write(<uint8_t *>to, opcode, True, 0, size, NULL)
+        memcpy(to + used, payload, size)
+        self.state.used += used + size
+        return True
 
     cdef int write_in_order(self, bytes data) except -1:
         cdef uint32_t corked = self.conn.flags & CONN_CORKED

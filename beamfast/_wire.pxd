@@ -34,6 +34,11 @@ cdef extern from "conn.h":
     int socket_prepare(int fd, int notsent_lowat) noexcept nogil
 
 
+cdef enum:
+    # Larger pieces do not gather between cork() and uncork(), but go alone.
+    GATHER_LIMIT = 16 * 1024
+
+
 cdef class Wire(Timed)
 
 
@@ -60,5 +65,6 @@ cdef class Wire(Timed):
     cdef size_t try_direct(self, const char *data, size_t size) noexcept
     cdef int hand_over(self, object data) except -1
     cdef int gather(self, const char *data, size_t size) except -1
+    cdef char *room(self, size_t size) except NULL
     cdef int flush(self) except -1
     cdef void release_scratch(self) noexcept

@@ -19,9 +19,8 @@ cdef enum:
     # What the kernel may hold unsent. Its defaults let a peer that does not read
     # swallow megabytes before anybody here notices.
     NOTSENT_LOWAT = 32 * 1024
-    # Between cork() and uncork() this much gathers; larger pieces go alone.
+    # Between cork() and uncork() this much gathers.
     SCRATCH_SIZE = 64 * 1024
-    GATHER_LIMIT = 16 * 1024
 
 
 @cython.final
@@ -143,6 +142,12 @@ cdef class Wire(Timed):
         return 0
 
     cdef int gather(self, const char *data, size_t size) except -1:
+        memcpy(self.room(size), data, size)
+        self.state.used += size
+        return 0
+
+    cdef char *room(self, size_t size) except NULL:
+        """Return where ``size`` more bytes of this connection can gather."""
         cdef LoopState state = self.state
         # Others lose only what they gain by gathering; their order stays.
         while state.owner is not None and (
@@ -150,9 +155,7 @@ cdef class Wire(Timed):
         ):
             state.owner.flush()
         state.owner = self
-        memcpy(state.scratch + state.used, data, size)
-        state.used += size
-        return 0
+        return state.scratch + state.used
 
     cdef int flush(self) except -1:
         """Send what has gathered, corked or not."""

@@ -3,6 +3,8 @@ import weakref
 
 import pytest
 
+from beamfast._fanout import TopicRegistry
+from beamfast._frames import build_frame
 from beamfast._outbound import Outbound
 from beamfast._wire import LoopState
 
@@ -26,6 +28,83 @@ def test_what_is_no_message_is_refused_and_nothing_is_written(wrong):
     with pytest.raises((TypeError, ValueError)):
         outbound.write_message(wrong)
     assert transport.writes == []
+
+
+LONG = "x" * (16 * 1024)
+
+
+def test_corked_messages_leave_in_one_send_and_in_order():
+    transport = RoomTransport(room=10**6)
+    outbound = attached(transport)
+    outbound.cork()
+    messages = [
+        "a",
+        b"b",
+        "\xfc",
+        bytearray(b"c"),
+        "",
+        b"d" * 200,
+        LONG,
+        LONG[:-14],
+        "e",
+    ]
+    for message in messages:
+        assert outbound.write_message(message)
+    outbound.uncork()
+    frames = b"".join(transport.writes)
+    assert frames == b"".join(
+        build_frame(1 if isinstance(message, str) else 2, message)
+        for message in messages
+    )
+    # What is too long to gather goes alone, behind what has gathered.
+    assert [len(write) for write in transport.writes][1] == 4 + len(LONG)
+    assert len(transport.writes) == 3
+
+
+def test_corked_messages_leave_when_the_scratch_is_full():
+    transport = RoomTransport(room=10**6)
+    outbound = attached(transport)
+    outbound.cork()
+    for number in range(10):
+        assert outbound.write_message(LONG[number + 14 :])
+    outbound.uncork()
+    frames = b"".join(build_frame(1, LONG[number + 14 :]) for number in range(10))
+    assert b"".join(transport.writes) == frames
+    # Each send is of as many whole messages as fit into 64 KiB.
+    assert len(transport.writes) == 3
+
+
+def test_a_corked_message_that_has_to_wait_is_queued():
+    transport = RoomTransport(room=1)
+    outbound = attached(transport)
+    outbound.write(b"first ")
+    outbound.cork()
+    assert outbound.write_message("second")
+    outbound.uncork()
+    transport.drain(room=100)
+    assert b"".join(transport.writes) == b"first " + build_frame(1, "second")
+
+
+def test_a_corked_message_leaves_behind_what_was_published_before():
+    loop = Loop()
+    registry = TopicRegistry(loop)
+    transport = RoomTransport(room=1000)
+    outbound = attached(transport, state=registry.state)
+    registry.subscribe(outbound, "topic", bytes)
+    registry.publish("topic", build_frame(1, "one"))
+    outbound.cork()
+    assert outbound.write_message("two")
+    outbound.uncork()
+    loop.run()
+    assert b"".join(transport.writes) == build_frame(1, "one") + build_frame(1, "two")
+
+
+def test_who_is_not_plain_has_another_way_to_write_messages():
+    outbound = attached(RoomTransport(room=1000))
+    assert outbound.is_plain
+    outbound.is_plain = False
+    with pytest.raises(NotImplementedError):
+        outbound.write_message("x")
 
 
 def test_a_message_after_the_last_bytes_is_refused():

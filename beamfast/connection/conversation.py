@@ -43,6 +43,7 @@ class Conversation:
         loop: of the transport.
 
     Attributes:
+        messages: that wait to be read.
         limit: messages that may wait.
         is_pulled: somebody asks for messages.
         stream: the message that is received in pieces, None for none.
@@ -59,7 +60,6 @@ class Conversation:
         "_ends",
         "_is_over",
         "_loop",
-        "_messages",
         "_pauses",
         "_pings",
         "_sending",
@@ -71,6 +71,7 @@ class Conversation:
         "is_pulled",
         "limit",
         "listeners",
+        "messages",
         "request",
         "response",
         "stream",
@@ -91,7 +92,7 @@ class Conversation:
         self.task: asyncio.Task[None] | None = None
         self._transport = transport
         self._loop = loop
-        self._messages: deque[str | bytes] = deque()
+        self.messages: deque[str | bytes] = deque()
         self._size = 0
         self._pauses = 0
         self._is_over = False
@@ -110,14 +111,9 @@ class Conversation:
     # Messages.
 
     @property
-    def has_messages(self) -> bool:
-        """True while something waits to be read."""
-        return bool(self._messages)
-
-    @property
     def is_read(self) -> bool:
         """True when nothing waits, neither messages nor pieces of one."""
-        return not (self._messages or (self.stream is not None and self.stream.count))
+        return not (self.messages or (self.stream is not None and self.stream.count))
 
     @property
     def is_paused(self) -> bool:
@@ -138,24 +134,26 @@ class Conversation:
 
     def put(self, message: str | bytes) -> None:
         """Keep a message until it is asked for; the driver calls this."""
-        is_full = len(self._messages) >= self.limit or self._size >= BYTES
+        is_full = len(self.messages) >= self.limit or self._size >= BYTES
         if self._is_over and is_full:
             # Nobody may stop the closing handshake by not reading.
             return
-        self._messages.append(message)
+        self.messages.append(message)
         self._size += len(message)
-        if self._waiter is not None:
-            self.wake()
-        elif len(self._messages) >= self.limit or self._size >= BYTES:
+        waiter = self._waiter
+        if waiter is not None:
+            if not waiter.done():
+                waiter.set_result(None)
+        elif len(self.messages) >= self.limit or self._size >= BYTES:
             self._pause(_IS_FULL)
 
     def take(self) -> str | bytes:
         """Return the message that waits longest."""
-        message = self._messages.popleft()
+        message = self.messages.popleft()
         self._size -= len(message)
         if (
             self._pauses & _IS_FULL
-            and len(self._messages) <= self.limit // 2
+            and len(self.messages) <= self.limit // 2
             and self._size <= BYTES // 2
         ):
             self._resume(_IS_FULL)
@@ -213,7 +211,7 @@ class Conversation:
     def dispatch_waiting(self) -> None:
         """Pass on what was kept, if somebody listens now."""
         listeners = self.listeners
-        while self._messages and listeners is not None and listeners.has("message"):
+        while self.messages and listeners is not None and listeners.has("message"):
             listeners.emit("message", self.take())
 
     def check_alone(self) -> None:
@@ -264,7 +262,7 @@ class Conversation:
 
     def discard(self) -> None:
         """Nobody will read any more."""
-        self._messages.clear()
+        self.messages.clear()
         self._size = 0
         if self.stream is not None:
             self.stream.cut()

@@ -56,7 +56,6 @@ class Link(Patient):
         "_awaits_pong",
         "_conversation",
         "_has_ended",
-        "_is_plain",
         "_own_driver",
         "_receive",
         "_surroundings",
@@ -83,8 +82,8 @@ class Link(Patient):
         self.on_message: Deliver | CommonHandler | None = None
         self.on_close: Callable[[Any, int, str], None] | None = None
         self._own_driver = driver
-        # What goes to this peer alone goes as it is.
-        self._is_plain = driver is None or driver.is_plain
+        if driver is not None:
+            self.is_plain = driver.is_plain
         self._terms = terms
         self._surroundings = surroundings
         # What gets messages, as it was when the connection opened.
@@ -203,16 +202,21 @@ class Link(Patient):
         """Feed the driver; replies of one read leave in one send."""
         if self._has_ended:
             return
-        driver = self._driver
+        driver = self._own_driver
+        if driver is None:
+            driver = self._make_driver()
         self.cork()
+        # For as long as this takes: kept, it would be a cycle.
+        driver.on_answer = self._flush
         try:
             driver.receive_data(data)
         except Exception as error:
             self._fail("a callback of the WebSocket of %s failed", error)
         finally:
-            if driver.has_held_failure:
-                self._hold_failure()
-            if driver.has_news:
+            driver.on_answer = None
+            if driver.has_more_than_messages:
+                if driver.has_held_failure:
+                    self._hold_failure()
                 self._flush()
             self.uncork()
 

@@ -142,7 +142,7 @@ class Receiver(Link):
         if isinstance(on_message, CommonHandler):
             on_message = on_message.of(self)
         try:
-            while on_message is not None and conversation.has_messages:
+            while on_message is not None and conversation.messages:
                 await on_message(self._take(conversation))
         except ConnectionClosed:
             pass
@@ -159,8 +159,12 @@ class Receiver(Link):
         return self
 
     async def __anext__(self) -> str | bytes:
-        conversation = self._talk()
-        if conversation.has_messages:
+        conversation = self._conversation
+        if (
+            conversation is not None
+            and conversation.is_pulled
+            and conversation.messages
+        ):
             return self._take(conversation)
         try:
             return await self.recv()
@@ -183,7 +187,7 @@ class Receiver(Link):
             InvalidState: messages go to ``on_message``, or nobody wants them.
         """
         conversation = self._talk()
-        while not conversation.has_messages:
+        while not conversation.messages:
             self._before_waiting()
             await conversation.arrival()
         message = self._take(conversation)
@@ -216,7 +220,7 @@ class Receiver(Link):
     def _begin_stream(self, *, as_text: bool) -> MessageStream | None:
         """Return the message to take pieces of, None while one is being skipped."""
         conversation = self._talk()
-        if conversation.has_messages:
+        if conversation.messages:
             stream = MessageStream.of(self._take(conversation), as_text=as_text)
         elif self._driver.is_streaming:
             return None
@@ -274,7 +278,7 @@ class Receiver(Link):
 
     def _take(self, conversation: Conversation) -> str | bytes:
         message = conversation.take()
-        if conversation.has_messages and not conversation.is_held:
+        if conversation.messages and not conversation.is_held:
             # Replies to what one read brought leave together: when the buffer is
             # empty, at the latest at the end of this turn.
             conversation.is_held = True

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
+from beamfast._outbound import Outbound
 from beamfast.connection.pieces import (
     ahead,
     allow,
@@ -42,6 +43,8 @@ __all__ = ["WebSocket", "take_over"]
 
 TEXT: Final = 1
 BINARY: Final = 2
+
+_WHOLE: Final = (bytes, str)
 
 
 class WebSocket(Receiver):
@@ -158,10 +161,18 @@ class WebSocket(Receiver):
             TypeError: neither text nor bytes nor an iterable of them.
             ValueError: a str that has no UTF-8 form.
         """
-        if not (isinstance(message, str) or is_buffer(message)):
+        conversation = self._conversation
+        is_parted = conversation is not None and conversation.is_sending
+        is_slow = self.is_paused
+        if isinstance(message, _WHOLE) and not (is_parted or is_slow):
+            if not self.send_nowait(message):
+                raise self._closed()
+            if self.is_paused:
+                await self.drain()
+        elif not (isinstance(message, str) or is_buffer(message)):
             await self._send_pieces(message)
-        elif self._conversation is not None and self._conversation.is_sending:
-            async with self._conversation.sending:
+        elif conversation is not None and is_parted:
+            async with conversation.sending:
                 await self._send_whole(message)
         else:
             await self._send_whole(message)
@@ -204,10 +215,10 @@ class WebSocket(Receiver):
                 raise
             finally:
                 set_mid_message(self, False)
-                self._is_plain = self._driver.is_plain
+                self.is_plain = self._driver.is_plain
 
     async def _send_piece(self, piece: str | Buffer, *, fin: bool) -> None:
-        self._is_plain = False
+        self.is_plain = False
         set_mid_message(self, not fin)
         if not self._driver.send_fragment(piece, fin=fin):
             set_mid_message(self, False)
@@ -216,28 +227,11 @@ class WebSocket(Receiver):
         if self.is_paused:
             await self.drain()
 
-    def send_nowait(self, message: str | Buffer) -> bool:
-        """
-        Queue one message for this peer alone.
+    # Compiled, as a frame without mask needs no driver.
+    send_nowait = Outbound.write_message
 
-        Args:
-            message: a str goes out as text, bytes-like as binary.
-
-        Returns:
-            False when the connection is closing or closed.
-
-        Raises:
-            InvalidState: a fragmented message is not finished.
-            TypeError: neither text nor bytes.
-            ValueError: a str that has no UTF-8 form.
-        """
-        if self._is_plain:
-            driver = self._own_driver
-            if driver is not None and driver.has_news:
-                # A Pong that was due before leaves before (RFC 6455, 5.5.3).
-                self._flush()
-            # The bytes that the driver would return, in a tenth of the time.
-            return self.write_message(message)
+    def write_coded(self, message: str | Buffer) -> bool:
+        """As :meth:`send_nowait`, where the driver has to mask or to code it."""
         if isinstance(message, str):
             accepted = self._driver.send_text(message)
         else:

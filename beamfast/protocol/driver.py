@@ -93,6 +93,8 @@ class Driver(Outbox, ABC):
             can still be answered.
         output_blocked: set by whoever writes, while the peer does not read: only
             the latest ping is answered when it is reset.
+        on_answer: called when a pong is due, if others send messages, which it has
+            to precede.
     """
 
     __slots__ = (
@@ -103,6 +105,7 @@ class Driver(Outbox, ABC):
         "close_code",
         "close_reason",
         "holds_failures",
+        "on_answer",
         "output_blocked",
         "state",
         "subprotocol",
@@ -119,6 +122,7 @@ class Driver(Outbox, ABC):
         self._alone = True
         self.holds_failures: bool = False
         self.output_blocked: bool = False
+        self.on_answer: Callable[[], object] | None = None
         self._held: tuple[int, str] | None = None
         self._deliver: Deliver | None = None
         self._stream: MessageStream | None = None
@@ -165,12 +169,7 @@ class Driver(Outbox, ABC):
         return self._stream is not None and not self._stream.is_complete
 
     def cancel_stream(self) -> bool:
-        """
-        Undo :meth:`stream_message`.
-
-        Returns:
-            False when the message has begun: it has to be taken, or skipped.
-        """
+        """Undo :meth:`stream_message`; False when the message has begun."""
         if self._stream is not None and self._stream.has_begun:
             return self._stream.is_complete
         self._stream = None
@@ -343,6 +342,12 @@ class Driver(Outbox, ABC):
     def has_held_failure(self) -> bool:
         """True when the connection is about to fail; what follows is not read."""
         return self._held is not None
+
+    @property
+    def has_more_than_messages(self) -> bool:
+        """True when there is news, or a failure is held."""
+        news = self._events or self._output
+        return news is not None or self._held is not None
 
     def let_fail(self) -> None:
         """Fail for the reason that was held, if there is one."""

@@ -141,11 +141,10 @@ class Rfc6455Driver(Driver):
 
     def receive_data(self, data: Buffer) -> None:
         """Read the next bytes of the peer; see :meth:`Driver.receive_data`."""
-        if self.state is State.CLOSED or self._held is not None:
-            return
         deliver = self._event_list().append if self._alone else self._deliver
+        # After the end the parser takes nothing more.
         code = self._parser.feed(data, deliver, self._receive_frame)
-        if code:
+        if code and self.state is not State.CLOSED:
             self._fail_in_turn(code, self._parser.reason)
 
     def stream_message(
@@ -220,6 +219,8 @@ class Rfc6455Driver(Driver):
                 self._pong = payload
             else:
                 self._put(self._frame(PONG, payload))
+                if self.on_answer is not None:
+                    self.on_answer()
         self._emit(Ping(payload))
 
     def _receive_pong(self, payload: bytes) -> None:

@@ -84,7 +84,7 @@ async def test_after_a_close_the_buffer_takes_no_more_than_its_limit(
         conversation.put(str(number))
     assert transport.reading
     taken = []
-    while conversation.has_messages:
+    while conversation.messages:
         taken.append(conversation.take())
     assert taken == [str(number) for number in range(MESSAGES)]
 

@@ -549,6 +549,18 @@ def test_a_driver_knows_its_side(side):
     assert Rfc6455Driver(side).is_client is (side is Side.CLIENT)
 
 
+def test_who_writes_messages_is_told_that_a_pong_is_due():
+    driver = Rfc6455Driver(Side.SERVER)
+    order = []
+    driver.deliver = order.append
+    driver.on_answer = lambda: order.extend(driver.data_to_send())
+    driver.receive_data(masked(TEXT, "a") + masked(PING, b"x") + masked(TEXT, "b"))
+    assert order == ["a", build_frame(PONG, b"x"), "b"]
+    driver.output_blocked = True
+    driver.receive_data(masked(PING, b"y"))
+    assert len(order) == 3
+
+
 # Messages in pieces; all about them is in test_stream.py.
 
 
