@@ -61,18 +61,20 @@ def edit(page):
 
 @pytest.fixture
 def serve_site(tmp_path):
-    """Return a function that serves a page and gives its address."""
-    with contextlib.ExitStack() as stack:
+    """
+    Return a function that serves a page and gives its address.
 
-        def serve(text):
-            root = tmp_path / "served"
-            root.mkdir()
-            (root / "index.html").write_text(text, "utf-8")
+    ``serve_site.again`` kills the server and starts it anew at that address.
+    """
+    with contextlib.ExitStack() as stack:
+        root = tmp_path / "served"
+
+        def start(port):
             environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path / "run")}
             command = [sys.executable, "-u", "-m", "beamfast", "serve", str(root)]
             process = stack.enter_context(
                 subprocess.Popen(
-                    [*command, "--port", "0", "--workers", "0"],
+                    [*command, "--port", port, "--workers", "0"],
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
                     text=True,
@@ -82,7 +84,20 @@ def serve_site(tmp_path):
             stack.callback(process.terminate)
             for line in process.stdout:
                 if line.startswith("Ready at "):
-                    return line.split()[-1]
+                    return process, line.split()[-1]
             raise AssertionError("the server did not start")
 
+        def serve(text):
+            root.mkdir()
+            (root / "index.html").write_text(text, "utf-8")
+            serve.process, url = start("0")
+            return url
+
+        def serve_again(url):
+            serve.process.kill()
+            serve.process.wait(30)
+            serve.process, again = start(url.rstrip("/").rpartition(":")[2])
+            assert again == url
+
+        serve.again = serve_again
         yield serve

@@ -61,6 +61,20 @@ def test_items_come_as_json(serve_site, run, edit):
     assert done.exit_code == 0
 
 
+def test_nothing_is_missed_when_the_server_is_killed(serve_site, edit):
+    url = serve_site("<p>0</p>")
+    since = edit(url, "p", "<p>1</p>")
+    with start("--json", url, "--since", since, "-n", "3") as watching:
+        edit(url, "p", "<p>2</p>")
+        items = [json.loads(watching.stdout.readline())]
+        serve_site.again(url)
+        edit(url, "p", "<p>3</p>")
+        edit(url, "p", "<p>4</p>")
+        items += map(json.loads, watching.stdout)
+        assert watching.wait(30) == 0
+    assert [one["content"] for one in items] == ["<p>2</p>", "<p>3</p>", "<p>4</p>"]
+
+
 def test_what_is_no_event_stream_is_an_error(run):
     for url, code in [("http://127.0.0.1:1/", 1), ("ftp://a/", 2)]:
         done = run("watch", url)

@@ -113,14 +113,16 @@ def test_what_cannot_be_reached_is_said(url, code):
     assert done.stderr.startswith("beamfast: ")
 
 
-def test_lines_of_earlier_sessions_come_back_on_a_terminal(echo_url, tmp_path):
+@pytest.fixture
+def session(echo_url, tmp_path):
+    """Return what types on a terminal, waits for an answer, and returns all output."""
     url, _ = echo_url
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "TERM": "dumb"}
 
-    def session(typed, wanted):
+    def session(typed, wanted, *options):
         controller, terminal = pty.openpty()
         process = subprocess.Popen(
-            [sys.executable, "-m", "beamfast", "ws", url],
+            [sys.executable, "-m", "beamfast", "ws", *options, url],
             stdin=terminal,
             stdout=terminal,
             stderr=terminal,
@@ -142,7 +144,24 @@ def test_lines_of_earlier_sessions_come_back_on_a_terminal(echo_url, tmp_path):
         os.close(controller)
         with process:
             assert process.wait(30) == 0
+        return shown.decode()
 
+    return session
+
+
+def test_lines_of_earlier_sessions_come_back_on_a_terminal(session):
     session(b"remember me\n", b"< remember me")
     # Up, twice: the first one brings back the /close.
     session(b"\x10\x10\n", b"< remember me")
+
+
+def test_bytes_and_timings_on_a_terminal(session):
+    shown = session(b"/binary 00 ff\n/ping\nlast\n", b"ms  last", "--timings")
+    assert re.search(r"< +\d+\.\d ms  binary, 2 bytes: 00 ff", shown)
+    assert re.search(r"pong after \d+\.\d ms", shown)
+
+
+def test_mistakes_do_not_end_the_session(session):
+    shown = session(b"/binary zz\n/nonsense\nstill here\n", b"< still here")
+    assert "not sent: " in shown
+    assert "no command /nonsense" in shown
