@@ -122,7 +122,7 @@ cdef class Backlog:
     ) except -1
     cdef object take(self, size_t limit)
     cdef void clear(self) noexcept
-    cdef void forget(self, void *source) noexcept
+    cdef uint32_t forget(self, void *source) noexcept
     cdef void drop_oldest(self, void *source) noexcept
     cdef uint32_t coalesce(self, void *source) except? 0xFFFFFFFF
     cdef uint32_t coalesce_piece(

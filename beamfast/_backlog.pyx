@@ -130,14 +130,17 @@ cdef class Backlog:
                 return FITS_NEVER
         return FITS
 
-    cdef void forget(self, void *source) noexcept:
-        """Leave out everything that came by a lane."""
+    cdef uint32_t forget(self, void *source) noexcept:
+        """Leave out everything that came by a lane; return how many items it was."""
         cdef uint32_t index = queue_find(&self.queue, source, 0)
+        cdef uint32_t items = 0
         cdef piece_t piece
         while index < self.queue.count:
             piece = queue_remove(&self.queue, index)
+            items += piece.items
             Py_DECREF(<object>piece.content)
             index = queue_find(&self.queue, source, index)
+        return items
 
     cdef void drop_oldest(self, void *source) noexcept:
         """Leave out the oldest message of a lane; there has to be one."""

@@ -19,7 +19,14 @@ from libc.stdint cimport uint32_t, uint64_t
 
 from beamfast._backlog cimport SLOW_DROP_OLDEST, SLOW_RESYNC, lane_t, membership_t
 from beamfast._lanes cimport SLICE, Counters, Lane, Turns, policy_of
-from beamfast._outbound cimport Outbound, conn_is_coded, conn_member, conn_stale
+from beamfast._outbound cimport (
+    Outbound,
+    conn_is_coded,
+    conn_member,
+    conn_stale,
+    stale_after,
+    stale_missed,
+)
 from beamfast._wire cimport CONN_LAGS, CONN_MUTE, CONN_WAITS, MEMBER_STALE, LoopState
 
 
@@ -121,11 +128,14 @@ cdef class Topic:
 
     cdef int move(self, Outbound member, Lane former, Lane lane) except -1:
         """Go on in another lane, without a gap or a repeat."""
-        cdef uint32_t state
+        cdef membership_t *left
+        cdef uint32_t state = 0
         member.catch_up()
-        state = conn_member(&member.conn, &former.lane).state
+        left = conn_member(&member.conn, &former.lane)
+        if left.state & MEMBER_STALE and lane.lane.policy == SLOW_RESYNC:
+            state = stale_after(lane.lane.seq - stale_missed(left))
         # First in, then out, or the topic might vanish between the two.
-        member.join(&lane.lane).state = state if lane.lane.policy == SLOW_RESYNC else 0
+        member.join(&lane.lane).state = state
         member.leave(&former.lane, &lane.lane)
         return 0
 
@@ -258,7 +268,8 @@ cdef class TopicRegistry:
                 fresh copy; ``drop-oldest``, leave out the oldest messages;
                 ``coalesce``, leave out what a newer message of its key replaces.
             refresh: for resync: called as ``refresh(subscriber, name, wire_form)``
-                when nothing waits any more; calls :meth:`resume` then or later.
+                when nothing waits any more; calls :meth:`resume` then or later, and
+                may ask :meth:`missed` before.
 
         Returns:
             False when the connection takes no more bytes: it is closing or gone.
@@ -337,6 +348,16 @@ cdef class TopicRegistry:
         # As everybody else would: a subclass may have to wrap it.
         subscriber.write(copy)
         return True
+
+    def missed(self, Outbound subscriber not None, str name not None) -> int:
+        """Return how many messages were left out, for ``refresh`` to tell the peer."""
+        cdef Topic topic = self.by_name.get(name)
+        cdef Lane lane = None if topic is None else topic.lane_of(subscriber)
+        cdef membership_t *member
+        if lane is None:
+            return 0
+        member = conn_member(&subscriber.conn, &lane.lane)
+        return stale_missed(member) if member.state & MEMBER_STALE else 0
 
     def publish(
         self,

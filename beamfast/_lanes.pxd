@@ -3,7 +3,15 @@
 
 from libc.stdint cimport int64_t, uint32_t, uint64_t
 
-from beamfast._backlog cimport Batch, conn_t, entry_t, frames_t, lane_t, mark_t
+from beamfast._backlog cimport (
+    Batch,
+    conn_t,
+    entry_t,
+    frames_t,
+    lane_t,
+    mark_t,
+    membership_t,
+)
 from beamfast._outbound cimport Outbound
 
 
@@ -25,6 +33,7 @@ cdef extern from "topic.h":
         walk_t *walk,
         late_t *late,
     ) noexcept nogil
+    void stale_pass_over(membership_t *membership) noexcept nogil
     bint entry_is_deaf(const entry_t *entry) noexcept nogil
 
 

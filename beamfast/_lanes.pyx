@@ -121,11 +121,12 @@ cdef class Lane:
         The number that an entry has seen can skip that one only: :meth:`chase` first.
         """
         cdef Outbound member
-        cdef entry_t *entry
+        cdef membership_t *membership
         for member in members:
-            entry = self.entry_of(member)
-            if entry != NULL:
-                entry.seen = self.lane.seq
+            membership = conn_member(&member.conn, &self.lane)
+            if membership != NULL:
+                self.lane.entries[membership.slot].seen = self.lane.seq
+                stale_pass_over(membership)
         return 0
 
     cdef int append(self, bytes message, bint same_item, object key) except -1:

@@ -13,6 +13,8 @@ cdef extern from "topic.h":
     const membership_t *conn_behind(const conn_t *conn) noexcept nogil
     membership_t *conn_member(const conn_t *conn, const lane_t *lane) noexcept nogil
     membership_t *conn_stale(const conn_t *conn) noexcept nogil
+    uint32_t stale_after(uint32_t seq) noexcept nogil
+    uint32_t stale_missed(const membership_t *membership) noexcept nogil
     membership_t *conn_shared(const conn_t *conn) noexcept nogil
     bint conn_is_coded(const conn_t *conn, const lane_t *beside) noexcept nogil
 

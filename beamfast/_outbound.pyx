@@ -438,12 +438,13 @@ cdef class Outbound(Wire):
     cdef int fall_behind(self, lane_t *lane) except -1:
         """Leave out all that waits from a lane; a fresh copy comes later."""
         cdef membership_t *member = conn_member(&self.conn, lane)
-        member.state |= MEMBER_STALE
+        cdef uint32_t forgotten = self.queue.forget(lane)
+        if not member.state & MEMBER_STALE:
+            member.state = stale_after(lane.entries[member.slot].seen - forgotten)
         self.conn.flags |= CONN_LAGS
         self.state.resyncs += 1
         if lane.is_shared:
-            lane = lane.withdraw(lane, member.slot)
-        self.queue.forget(lane)
+            lane.withdraw(lane, member.slot)
         return 0
 
     cdef int overflow(self) except -1:

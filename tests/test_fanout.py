@@ -7,7 +7,7 @@ from beamfast._fanout import TopicRegistry
 from beamfast._outbound import Outbound
 from beamfast._wire import LoopState
 
-from .turns import Loop, Subscriber
+from .turns import Loop, Subscriber, fill
 
 
 def shout(message):
@@ -133,6 +133,30 @@ def test_excluding_the_only_subscriber_sends_nothing(registry, loop, join):
     assert registry.publish("a", b"1", exclude=only) == 0
     loop.run()
     assert (only.received(), registry.topic("a").counters.deliveries) == (b"", 0)
+
+
+def test_who_lags_is_told_how_much_is_missing(registry, loop, join):
+    subscriber, told = join(direct=False, buffer=4096), []
+
+    def refresh(member, name, form):
+        told.append(registry.missed(member, name))
+        registry.resume(member, name, b"copy")
+
+    registry.subscribe(subscriber, "a", bytes, slow_consumer="resync", refresh=refresh)
+    assert registry.missed(subscriber, "a") == registry.missed(subscriber, "b") == 0
+    fill(subscriber)
+    subscriber.queue_items_limit = 10
+    for _ in range(25):
+        registry.publish("a", b".")
+        loop.run()
+    registry.publish("a", b".", exclude=subscriber)
+    loop.run()
+    assert registry.missed(subscriber, "a") == 25
+    while not told:
+        subscriber.received()
+        subscriber.wire.pump()
+        loop.run()
+    assert (told, registry.missed(subscriber, "a")) == ([25], 0)
 
 
 def test_each_wire_form_encodes_once(registry, loop, join):

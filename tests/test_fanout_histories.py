@@ -29,7 +29,7 @@ FILTERS = (frozenset(), frozenset("x"), frozenset("xy"))
 POLICIES = ("close", "close", "resync", "resync", "drop-oldest", "coalesce")
 # Lane, epoch and index in the epoch when compressed; topic, number; mark; content.
 ITEM = re.compile(rb"(<(\d+)\.(\d+)\.(\d+)>)?([abcp])(\d+)(!?)(\.*);")
-COPY = re.compile(rb"\[([abc])(\d+)\];")
+COPY = re.compile(rb"\[([abc])(\d+) without (\d+)\];")
 
 
 def plain(message):
@@ -198,11 +198,11 @@ class Subscriber(Outbound):
         assert numbers == sorted(set(numbers))
 
     def check_copies(self, mine, wanted):
-        """Nothing is missing but what a copy stands for."""
+        """Nothing is missing but what a copy stands for, and it says how much."""
         at = 0
         for text in mine:
             if copy := COPY.fullmatch(text):
-                assert int(copy[2]) >= at
+                assert int(copy[2]) - at == int(copy[3])
                 at = int(copy[2])
             else:
                 assert text == wanted[at]
@@ -281,7 +281,8 @@ class History:
 
     def resume(self, subscriber, name):
         items = [one for one in subscriber.expected[name] if one[:1] == name.encode()]
-        copy = b"[%s%d];" % (name.encode(), len(items))
+        missed = self.registry.missed(subscriber, name)
+        copy = b"[%s%d without %d];" % (name.encode(), len(items), missed)
         self.resumed += self.registry.resume(subscriber, name, copy)
 
     def unsubscribe(self, subscriber):

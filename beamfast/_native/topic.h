@@ -156,6 +156,25 @@ static inline membership_t *conn_member(const conn_t *conn, const lane_t *lane)
     return NULL;
 }
 
+/* The state of a stale membership: the flag, and the newest message it has got. */
+static inline uint32_t stale_after(uint32_t seq)
+{
+    return seq << 1 | MEMBER_STALE;
+}
+
+/* How many messages of its lane a stale membership has not got. */
+static inline uint32_t stale_missed(const membership_t *membership)
+{
+    return (membership->lane->seq - (membership->state >> 1)) & UINT32_MAX >> 1;
+}
+
+/* Do not count the next message of its lane, which is not meant for it. */
+static inline void stale_pass_over(membership_t *membership)
+{
+    if (membership->state & MEMBER_STALE)
+        membership->state = stale_after((membership->state >> 1) + 1);
+}
+
 /* A membership that is stale, or NULL. */
 static inline membership_t *conn_stale(const conn_t *conn)
 {

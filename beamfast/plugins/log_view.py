@@ -12,12 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal
+from weakref import WeakValueDictionary
 
 from beamfast.errors import CloseCode, RequestError
 from beamfast.http import EventStream, Request, Response, Upgrade
@@ -58,8 +61,8 @@ _FILTER_LIMIT: Final = 200
 #: Pieces of a file that are passed on before the loop has its turn.
 _TURN: Final = 16
 
-#: What stands where lines were left out.
-SKIPPED: Final = "… lines skipped …"
+#: Messages of which a slow viewer can be told how many lines they were.
+_REMEMBERED: Final = 10_000
 
 logger: logging.Logger = logging.getLogger("beamfast.log_view")
 
@@ -99,7 +102,7 @@ class Options:
             raise ValueError("refresh_ms and max_batch must not be 0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Wanted:
     """
     The lines that a viewer wants, framed for its connection; a wire form.
@@ -109,17 +112,46 @@ class Wanted:
         words: that a line has to contain, in small letters; empty for all.
         unwanted: that it must not contain, likewise.
         severities: that it may have; one without any is always shown.
+        sent: how many lines each of the last messages had.
     """
 
     frame: Callable[[str, str, str | None], bytes]
     words: frozenset[str] = frozenset()
     unwanted: frozenset[str] = frozenset()
     severities: frozenset[str] = frozenset()
+    sent: deque[int] = field(
+        default_factory=partial(deque, maxlen=_REMEMBERED), compare=False, repr=False
+    )
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes two of them the same."""
+        return self.frame, self.words, self.unwanted, self.severities
 
     def __call__(self, lines: Lines) -> bytes:
         """Return the wire bytes of what is wanted, none for nothing."""
         text = self.select(lines.text)
+        if not text:
+            return b""
+        self.sent.append(text.count("\n") + 1)
+        return self.frame(text, lines.position, None)
+
+    def past(self, lines: Lines) -> bytes:
+        """Return the same for one viewer, of lines from before."""
+        text = self.select(lines.text)
         return self.frame(text, lines.position, None) if text else b""
+
+    def instead(self, missed: int, last: Lines) -> bytes:
+        """Return what a viewer gets for the last ``missed`` messages."""
+        count = sum(islice(reversed(self.sent), missed))
+        text = self.select(last.text)
+        kept = text.split("\n")[-count:] if text and count else []
+        left_out = count - len(kept)
+        if left_out:
+            least = "at least " if missed > len(self.sent) else ""
+            word = "line" if left_out == 1 else "lines"
+            kept.insert(0, f"… {least}{left_out:,} {word} skipped …")
+        return self.frame("\n".join(kept), last.position, None)
 
     def select(self, text: str) -> str:
         """Return the lines of ``text`` that are wanted."""
@@ -152,7 +184,8 @@ def read_filter(text: str) -> tuple[frozenset[str], frozenset[str]]:
     """
     if len(text) > _FILTER_LIMIT:
         raise RequestError(400, "The filter is too long")
-    wanted, unwanted = set(), set()
+    wanted: set[str] = set()
+    unwanted: set[str] = set()
     for minus, phrase, word in _WORDS.findall(text.lower()):
         # Somebody who has just begun a phrase wants what they wanted before.
         if part := phrase or word:
@@ -284,6 +317,10 @@ class Log:
         self._tail_lines = options.tail_lines
         self._refresh = options.refresh_ms / 1000
         self._timer: asyncio.TimerHandle | None = None
+        # One for all that want the same, which is then sent and counted once.
+        self._wanted: WeakValueDictionary[tuple[object, ...], Wanted] = (
+            WeakValueDictionary()
+        )
         self._when_slow: dict[str, Any] = {}
         if options.slow_consumer == "drop-oldest":
             self._when_slow = {"slow_consumer": "resync", "refresh": self._catch_up}
@@ -293,20 +330,20 @@ class Log:
         if self._timer is None:
             self._tail.open()
             self._look()
+        wanted = self._wanted.setdefault(wanted.key, wanted)
         # One step of the loop with the subscription: no gap and no repeat.
         missed = None if after is None else self._tail.lines_since(after)
         past = missed or self._tail.last_lines(self._tail_lines)
         if past is not None and past.text:
-            viewer.write(wanted(past))
+            viewer.write(wanted.past(past))
         self._hub.subscribe(viewer, self._topic, wanted, **self._when_slow)
 
     def _catch_up(self, viewer: Any, topic: str, wanted: Wanted) -> None:
         """Go on with the last lines, for a viewer that was too slow for the rest."""
-        past = self._tail.last_lines(self._tail_lines) or Lines("", "")
-        text = f"{SKIPPED}\n{wanted.select(past.text)}"
-        self._hub.registry.resume(
-            viewer, topic, wanted.frame(text, past.position, None)
-        )
+        registry = self._hub.registry
+        last = self._tail.last_lines(self._tail_lines) or Lines("", "")
+        copy = wanted.instead(registry.missed(viewer, topic), last)
+        registry.resume(viewer, topic, copy)
 
     def left(self) -> None:
         """Stop looking when nobody is left."""
