@@ -57,6 +57,18 @@ def cell(found: dict[str, Any]) -> str:
     return f"{found['cpu_ns'] / 1000:.2f} us{ratio}"
 
 
+def missed(document: dict[str, Any]) -> list[str]:
+    """Return a line for each result of beamfast that is above the limit of its row."""
+    found = []
+    for row in document["rows"]:
+        for name, result in row["results"].items():
+            reached = result.get("bytes", result.get("ratio"))
+            is_own = name.startswith("beamfast") and None not in (reached, row["limit"])
+            if is_own and reached > row["limit"]:
+                found.append(f"{row['name']}, {name}: {reached:.4g} of {row['limit']}")
+    return found
+
+
 def markdown(document: dict[str, Any]) -> str:
     """Return the whole document as a page."""
     names = list(document["versions"])
@@ -94,4 +106,6 @@ def markdown(document: dict[str, Any]) -> str:
                     f"| {row['name']} | {name} | {found['rate']:.0f} | "
                     f"{found['p50_ns'] / 1e6:.2f} | {found['p99_ns'] / 1e6:.2f} |"
                 )
+    if late := missed(document):
+        lines += ["", "Above the limit:", "", *(f"* {one}" for one in late)]
     return "\n".join(lines) + "\n"
