@@ -125,12 +125,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", default="", help="regular expression on row names")
     parser.add_argument("--peers", action="store_true", help="also measure others")
+    parser.add_argument("--contestants", default="", help="the same, on their names")
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="no large rows")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     wanted = [RAW, *OWN, *(OTHERS if options.peers else ())]
+    wanted = [
+        one for one in wanted if one is RAW or re.search(options.contestants, one.name)
+    ]
     present = [one for one in wanted if one.version() is not None]
     for one in wanted:
         if one not in present:
