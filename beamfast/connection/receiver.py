@@ -62,7 +62,11 @@ class Receiver(Link):
             self._surroundings.start_handler(self._handle(started))
         elif self._own_driver is not None:
             self._own_driver.deliver = self._receiving()
-        if on_message is not None and inspect.iscoroutinefunction(on_message):
+        if (
+            on_message is not None
+            and not isinstance(on_message, CommonHandler)
+            and inspect.iscoroutinefunction(on_message)
+        ):
             self._converse()
         if self._conversation is not None and request is not None:
             self._conversation.introduce(request)

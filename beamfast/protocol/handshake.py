@@ -98,7 +98,9 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
 
 def is_hixie(headers: Headers) -> bool:
     """Tell whether a WebSocket request is of a draft before version 4."""
-    return not ("sec-websocket-version" in headers or "sec-websocket-key" in headers)
+    return not (
+        headers.has(b"sec-websocket-version") or headers.has(b"sec-websocket-key")
+    )
 
 
 def is_legacy(headers: Headers) -> bool:

@@ -135,4 +135,6 @@ def normalize_path(url: str) -> str:
 
 def query_parameter(query: str, name: str) -> str | None:
     """Return the first value of a parameter of a query, decoded, or None."""
+    if not query:
+        return None
     return parse_qs(query, keep_blank_values=True).get(name, [None])[0]
