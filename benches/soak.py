@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from benches.build import program
 from benches.compare import make_folder
 
 UPGRADE = (
@@ -195,6 +196,44 @@ def soak(
     }
 
 
+def paced(
+    subscribers: int, deaf: int, rate: float, seconds: float, size: int
+) -> dict[str, Any]:
+    """Do the same with the generator in C, which waits for all before each edit."""
+    options = {
+        "connections": subscribers,
+        "deaf": deaf,
+        "rate": round(rate),
+        "rounds": round(rate * seconds),
+        "size": size,
+        "path": "/live.html",
+        "put": "/live.html",
+    }
+    words = [text for name, value in options.items() for text in (f"--{name}", value)]
+    with (
+        tempfile.TemporaryDirectory() as place,
+        serving(make_folder(Path(place))) as (port, pid),
+    ):
+        command = [program("load"), "fanout", "--port", port, "--pid", pid, *words]
+        done = subprocess.run(
+            list(map(str, command)), stdout=subprocess.PIPE, text=True, check=True
+        )
+    found = json.loads(done.stdout)
+    warm, end = (round(size / 1024, 1) for size in found["memory_kib"])
+    return {
+        "subscribers": subscribers,
+        "never reading": deaf,
+        "edits": options["rounds"],
+        "seconds": round(found["wall_ns"] / 1e9, 1),
+        "deliveries": found["operations"],
+        "p50_ms": found["p50_ns"] / 1e6,
+        "p99_ms": found["p99_ns"] / 1e6,
+        "max_ms": found["max_ns"] / 1e6,
+        "cpu_us_for_each": found["cpu_ns"] / found["operations"] / 1e3,
+        "memory_MiB": [warm, end],
+    }
+
+
 def main() -> None:
     """Read the command line, run, print JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -203,12 +242,17 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--size", type=int, default=200, help="bytes of an edit")
+    parser.add_argument(
+        "--paced", action="store_true", help="edits by the generator in C"
+    )
     options = parser.parse_args()
     needed = options.subscribers + options.deaf + 200
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < needed:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(needed, hard), hard))
-    print(json.dumps(soak(**vars(options)), indent=1))
+    chosen = vars(options)
+    run = paced if chosen.pop("paced") else soak
+    print(json.dumps(run(**chosen), indent=1))
 
 
 if __name__ == "__main__":

@@ -58,8 +58,9 @@ static void subscribe_deaf(void)
         fail("calloc");
     subscribe(conn);
     setsockopt(conn->fd, SOL_SOCKET, SO_RCVBUF, &least, sizeof least);
-    /* The echo of this fills what the kernel would take for it. */
-    put(conn, frame, build_frame(frame, 2, payload, sizeof payload));
+    /* The echo of this fills what the kernel would take for it; documents have none. */
+    if (!with.put)
+        put(conn, frame, build_frame(frame, 2, payload, sizeof payload));
 }
 
 static void open_all(int upgraded)
@@ -203,6 +204,8 @@ static void publish_round(conn_t *writer, long number)
         for (int i = 0; i < ready; i++) {
             conn_t *conn = events[i].data.ptr;
             uint32_t done = scan_frames(conn, input, read_some(conn));
+            if (with.put && done > conn->missing)
+                fail("an edit came twice");
             if (!done || !conn->missing)
                 continue;
             conn->missing -= done < conn->missing ? done : conn->missing;
@@ -229,9 +232,18 @@ static void fanout(void)
     samples.count = 0;
     received = 0;
     sleep_ms(5);
+    memory[0] = memory[1] = pss_kib((int)with.pid);
     uint64_t cpu = cpu_ns((int)with.pid), wall = now_ns();
-    for (long i = 0; i < with.rounds; i++)
+    for (long i = 0; i < with.rounds; i++) {
+        /* Each has reached everybody before the next; the rate is the highest. */
+        uint64_t due = with.rate ? wall + (uint64_t)i * 1000000000u / (uint64_t)with.rate : 0;
+        while (now_ns() < due)
+            sleep_ms(1);
         publish_round(&writer, with.rounds + i);
+        if (i == with.rounds / 4)
+            memory[0] = pss_kib((int)with.pid);
+    }
+    memory[1] = pss_kib((int)with.pid);
     wall = now_ns() - wall;
     sleep_ms(5);
     cpu = cpu_ns((int)with.pid) - cpu;

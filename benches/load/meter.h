@@ -105,6 +105,9 @@ static uint64_t percentile(double share)
     return samples.values[at < samples.count ? at : samples.count - 1];
 }
 
+/* KiB of the server when warm and at the end, where that is asked for. */
+static long memory[2];
+
 /* One line of JSON; the caller adds nothing. */
 static void report(uint64_t operations, uint64_t cpu, uint64_t wall, uint64_t bytes)
 {
@@ -112,11 +115,11 @@ static void report(uint64_t operations, uint64_t cpu, uint64_t wall, uint64_t by
     printf(
         "{\"operations\": %llu, \"cpu_ns\": %llu, \"wall_ns\": %llu, "
         "\"p50_ns\": %llu, \"p99_ns\": %llu, \"max_ns\": %llu, "
-        "\"received\": %llu}\n",
+        "\"received\": %llu, \"memory_kib\": [%ld, %ld]}\n",
         (unsigned long long)operations, (unsigned long long)cpu,
         (unsigned long long)wall, (unsigned long long)percentile(0.5),
         (unsigned long long)percentile(0.99), (unsigned long long)percentile(1.0),
-        (unsigned long long)bytes);
+        (unsigned long long)bytes, memory[0], memory[1]);
 }
 
 #endif
