@@ -35,23 +35,27 @@ class connect:  # noqa: N801 - it is called like a function
         url: as for :class:`beamfast.connect`.
         options: the same ones.
 
-    Attributes:
-        websocket: the connection; what it knows may be read from any thread.
-
     Raises:
         Exception: as :class:`beamfast.connect`.
     """
 
     def __init__(self, url: str, **options: Any) -> None:
         opening = connect_async(url, **options)
+        self._websocket: WebSocket | None = None
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
         try:
-            self.websocket: WebSocket = self._call(_awaited(opening))
+            self._call(self._open(opening))
         except BaseException:
             self._stop()
             raise
+
+    @property
+    def websocket(self) -> WebSocket:
+        """The connection; what it knows may be read from any thread."""
+        assert self._websocket is not None
+        return self._websocket
 
     def send(self, message: str | Buffer) -> None:
         """Send one message; as :meth:`~beamfast.WebSocket.send`."""
@@ -137,24 +141,25 @@ class connect:  # noqa: N801 - it is called like a function
             raise
 
     def _stop(self) -> None:
-        # Ctrl-C may have come while something was under way.
-        asyncio.run_coroutine_threadsafe(_end_tasks(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    async def _open(self, opening: connect_async) -> None:
+        # Kept here: Ctrl-C may come before the other thread hears of it.
+        self._websocket = await opening
 
-async def _awaited(opening: connect_async) -> WebSocket:
-    return await opening
-
-
-async def _end_tasks() -> None:
-    """Cancel what still runs, and let its sockets go."""
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_asyncgens()
+    async def _end(self) -> None:
+        """Cancel what Ctrl-C left under way, and let the sockets go."""
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.get_running_loop().shutdown_asyncgens()
+        if self._websocket is not None:
+            self._websocket.abort()
+            await self._websocket.wait_closed()
 
 
 async def _latency(websocket: WebSocket) -> float:
