@@ -18,6 +18,7 @@ from beamfast.protocol.rfc6455 import (
     Side,
     State,
     build_frame,
+    ping_frame,
 )
 
 KEY = bytes.fromhex("37fa213d")
@@ -561,7 +562,13 @@ def test_who_writes_messages_is_told_that_a_pong_is_due():
     assert len(order) == 3
 
 
-# Messages in pieces; all about them is in test_stream.py.
+def test_another_driver_could_go_on_between_two_messages():
+    driver = Rfc6455Driver(Side.SERVER)
+    driver.deliver = id
+    for fin in (True, False):
+        driver.receive_data(masked(TEXT, "a", fin=fin))
+        assert driver.is_at_rest is fin
+    assert (ping_frame()[:2], len(ping_frame())) == (b"\x89\x04", 6)
 
 
 def test_a_message_can_be_read_while_it_arrives():
