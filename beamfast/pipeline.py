@@ -40,6 +40,9 @@ METHODS: Final = "GET, HEAD, POST, PUT, DELETE, OPTIONS"
 
 OptionsT = TypeVar("OptionsT")
 
+#: Pairs of a field and a word in it of which a request has one; see :class:`Plugin`.
+Needs = tuple[tuple[bytes, bytes], ...] | None
+
 
 class Plugin(Generic[OptionsT]):
     """
@@ -63,7 +66,7 @@ class Plugin(Generic[OptionsT]):
     #: What only those requests have that the plugin has anything to do with, in
     #: either phase: pairs of a field name and of a word in one of its values, both in
     #: lower case, the word empty for any value. None for plugins that see them all.
-    needs_fields: ClassVar[tuple[tuple[bytes, bytes], ...] | None] = None
+    needs_fields: ClassVar[Needs] = None
 
     def __init__(self, options: OptionsT | None = None) -> None:
         self.options: OptionsT = self.options_type() if options is None else options
@@ -117,7 +120,6 @@ class Plugin(Generic[OptionsT]):
         """
 
 
-Needs = tuple[tuple[bytes, bytes], ...] | None
 RequestMethod = Callable[
     [Request, Context], Response | Awaitable[Response | None] | None
 ]

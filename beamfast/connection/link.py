@@ -83,7 +83,7 @@ class Link(Patient):
         self.on_close: Callable[[Any, int, str], None] | None = None
         self._own_driver = driver
         if driver is not None:
-            self.is_plain = driver.is_plain
+            self.is_plain: bool = driver.is_plain
         self._terms = terms
         self._surroundings = surroundings
         # What gets messages, as it was when the connection opened.

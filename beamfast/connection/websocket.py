@@ -10,8 +10,8 @@ listens). The first costs a task while the handler runs, the others nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, Self
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
@@ -218,7 +218,7 @@ class WebSocket(Receiver):
                 self.is_plain = self._driver.is_plain
 
     async def _send_piece(self, piece: str | Buffer, *, fin: bool) -> None:
-        self.is_plain = False
+        self.is_plain: bool = False
         set_mid_message(self, not fin)
         if not self._driver.send_fragment(piece, fin=fin):
             set_mid_message(self, False)
@@ -228,7 +228,7 @@ class WebSocket(Receiver):
             await self.drain()
 
     # Compiled, as a frame without mask needs no driver.
-    send_nowait = Outbound.write_message
+    send_nowait: ClassVar[Callable[[Any, str | Buffer], bool]] = Outbound.write_message
 
     def write_coded(self, message: str | Buffer) -> bool:
         """As :meth:`send_nowait`, where the driver has to mask or to code it."""

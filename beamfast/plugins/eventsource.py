@@ -12,14 +12,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
 from beamfast.errors import CloseCode
 from beamfast.http import NAMES_EVENT_STREAM, EventStream, Request, Response
-from beamfast.pipeline import Context, Plugin
+from beamfast.pipeline import Context, Needs, Plugin
 from beamfast.protocol.handshake import origin_allowed
 from beamfast.protocol.target import query_parameter
 from beamfast.rights import MayRead, Streams
@@ -60,7 +60,7 @@ class EventSourcePlugin(Plugin[Options]):
     """Answer requests for an event stream, subscribe it to its document."""
 
     name = "eventsource"
-    needs_fields = NAMES_EVENT_STREAM
+    needs_fields: ClassVar[Needs] = NAMES_EVENT_STREAM
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

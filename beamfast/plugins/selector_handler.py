@@ -11,7 +11,7 @@ import html
 import json
 from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from beamfast.documents.change import Change, ElementEdit, Outcome, Patch
 from beamfast.documents.document import Document
@@ -31,7 +31,7 @@ from beamfast.errors import (
     TooLarge,
 )
 from beamfast.http import Request, Response
-from beamfast.pipeline import Context, Plugin
+from beamfast.pipeline import Context, Needs, Plugin
 from beamfast.protocol.conditional import Conditions
 
 ALLOW: Final = "GET, HEAD, PUT, POST, DELETE, OPTIONS"
@@ -62,7 +62,10 @@ class SelectorHandler(Plugin[Options]):
     """Answer every request whose ``Range`` names a selector."""
 
     name = "selector-handler"
-    needs_fields = ((b"range", b""), (b"content-type", MEDIA_TYPE.encode()))
+    needs_fields: ClassVar[Needs] = (
+        (b"range", b""),
+        (b"content-type", MEDIA_TYPE.encode()),
+    )
 
     def handle_request(
         self, request: Request, context: Context

@@ -23,7 +23,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
 from beamfast.commit.subscriptions import Subscriptions
@@ -33,7 +33,7 @@ from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
 from beamfast.entry import Version
 from beamfast.errors import CloseCode, DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response, Upgrade
-from beamfast.pipeline import Context, Plugin
+from beamfast.pipeline import Context, Needs, Plugin
 from beamfast.protocol.delivery import CommonHandler
 from beamfast.protocol.handshake import (
     LEGACY_VERSIONS,
@@ -113,7 +113,7 @@ class WebSocketPlugin(Plugin[Options]):
     """Answer upgrade requests, subscribe the socket to its document."""
 
     name = "websocket"
-    needs_fields = ((b"upgrade", b""),)
+    needs_fields: ClassVar[Needs] = ((b"upgrade", b""),)
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)

@@ -20,7 +20,7 @@ class CommonHandler:
     def __init__(
         self, receive: Callable[[Any, str | bytes], Coroutine[Any, Any, None]]
     ) -> None:
-        self.receive = receive
+        self.receive: Callable[[Any, str | bytes], Coroutine[Any, Any, None]] = receive
 
     def of(self, websocket: Any) -> Callable[[str | bytes], Any]:
         """Return what one of them is called with."""
