@@ -9,11 +9,11 @@
 #include <string.h>
 
 static struct {
-    const char *path, *put, *how, *kind;
+    const char *path, *put, *how, *kind, *header;
     long port, pid, cpu, connections, size, depth, rounds, messages, fields;
     long deaf, deflate, tls, rate, settle_ms;
 } with = {
-    .path = "/", .how = "separate", .kind = "websocket", .cpu = -1,
+    .path = "/", .how = "separate", .kind = "websocket", .header = "", .cpu = -1,
     .connections = 64, .size = 64, .depth = 1, .rounds = 100, .messages = 1,
     .fields = 1,
 };
@@ -25,6 +25,7 @@ static void read_options(int argc, char **argv)
         long *number;
     } known[] = {
         {"--path", &with.path, NULL}, {"--put", &with.put, NULL},
+        {"--header", &with.header, NULL},
         {"--how", &with.how, NULL}, {"--kind", &with.kind, NULL},
         {"--port", NULL, &with.port}, {"--pid", NULL, &with.pid},
         {"--cpu", NULL, &with.cpu}, {"--connections", NULL, &with.connections},

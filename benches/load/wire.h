@@ -146,9 +146,10 @@ static uint32_t scan_frames(conn_t *conn, const uint8_t *data, size_t size)
         conn->have = 0;
         int opcode = conn->head[0] & 15;
         if (opcode == 9) {
-            /* The servers here ping without a payload, or do not check it. */
-            uint8_t pong[16];
-            put(conn, pong, build_frame(pong, 10, "", 0));
+            /* One that two reads part is answered without its payload. */
+            uint8_t pong[140];
+            size_t there = length <= size ? length : 0;
+            put(conn, pong, build_frame(pong, 10, data, there));
         } else if (opcode == 8) {
             fprintf(stderr, "load: the server closed a connection\n");
             exit(1);
@@ -206,9 +207,10 @@ static size_t build_upgrade(char *to, size_t room)
         to, room,
         "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%ld\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-        "Sec-WebSocket-Version: 13\r\n%s\r\n",
+        "Sec-WebSocket-Version: 13\r\n%s%s%s\r\n",
         with.path, with.port,
-        with.deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "");
+        with.deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "",
+        with.header, *with.header ? "\r\n" : "");
 }
 
 #endif
