@@ -3,7 +3,7 @@
 
 
 cdef class HeadCollector:
-    cdef public int part, complete
+    cdef public int part
     cdef public bint begun
     cdef public object llhttp
     cdef public bytes method, target

@@ -41,7 +41,6 @@ cdef class HeadCollector:
 
     Attributes:
         part: what comes next: ``IDLE``, ``HEAD``, ``BODY``, ``SKIP``, ``UPGRADE``.
-        complete: how many messages have ended; the reader clears it.
         begun: a message has begun in the read at hand; the reader clears it.
         llhttp: the parser that calls, None between messages.
         method: of the request, as it stands on the wire.
@@ -121,8 +120,3 @@ cdef class HeadCollector:
             self.index[key] = [value]
         else:
             values.append(value)
-
-    def on_message_complete(self) -> None:
-        """Count the message (called by llhttp)."""
-        self.part = PART_IDLE
-        self.complete += 1

@@ -54,9 +54,10 @@ def test_fields_are_kept_as_they_stand_and_found_by_lower_case():
     assert collector.head_size == REQUEST.index(b"\r\n\r\n") + 2
 
 
-def test_a_message_that_has_ended_is_counted():
+def test_the_next_message_begins_afresh():
     collector = collect(REQUEST, REQUEST)
-    assert (collector.complete, collector.part, collector.begun) == (2, IDLE, True)
+    assert (collector.part, collector.begun) == (BODY, True)
+    assert len(collector.raw) == 3
 
 
 def test_a_target_in_pieces_is_put_together():
@@ -83,7 +84,7 @@ def test_a_request_line_may_have_its_limit():
 @pytest.mark.parametrize("limits", [(100, 39, 10), (100, 200, 2)])
 def test_fields_over_a_limit_are_431(limits):
     assert refused(REQUEST, limits=limits) == 431
-    assert collect(REQUEST, limits=(100, 40, 3)).complete == 1
+    assert len(collect(REQUEST, limits=(100, 40, 3)).raw) == 3
 
 
 def test_trailer_fields_are_counted_and_named_but_not_kept():
