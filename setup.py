@@ -30,6 +30,7 @@ setup(
         extension("_head"),
         extension("_slots"),
         extension("_scan", "_fields", "_slots"),
+        extension("_logline", "_slots"),
         extension("_wheel"),
         extension("_backlog"),
         extension("_wire", "_backlog", "_wheel"),

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What :mod:`beamfast._scan` takes from :mod:`beamfast._slots`."""
+"""What other compiled modules take from :mod:`beamfast._slots`."""
 
 
 cdef class Slots:
@@ -10,4 +10,5 @@ cdef class Slots:
     cdef Py_ssize_t offset(self, str name) except -1
 
 
+cdef object get_slot(object target, Py_ssize_t offset)
 cdef void put_slot(object target, Py_ssize_t offset, object value) noexcept

@@ -34,6 +34,14 @@ cdef inline PyObject **slot_at(object target, Py_ssize_t offset) noexcept:
     return <PyObject **>(<char *><PyObject *>target + offset)
 
 
+cdef object get_slot(object target, Py_ssize_t offset):
+    """Return what is in a slot; the class of ``target`` is not checked."""
+    cdef PyObject *value = slot_at(target, offset)[0]
+    if value == NULL:
+        raise AttributeError(f"a slot of {type(target).__name__} is empty")
+    return <object>value
+
+
 cdef void put_slot(object target, Py_ssize_t offset, object value) noexcept:
     """Set the slot that is there; ``value`` is not checked."""
     cdef PyObject **slot = slot_at(target, offset)

@@ -39,6 +39,7 @@ CYTHON_IMPORTS = {
     "_head": {"cpython"},
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
     "_slots": {"cython", "cpython"},
+    "_logline": {"cython", "cpython", "libc", "beamfast._slots"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wheel": {"cpython", "libc"},
     "_wire": {"cython", "cpython", "libc", "beamfast._backlog", "beamfast._wheel"},

@@ -18,6 +18,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
+from beamfast._logline import LogLines
 from beamfast.http import Request, Response
 from beamfast.logfile import LogFile
 from beamfast.pipeline import Context, Plugin
@@ -58,14 +59,11 @@ class AccessLog(Plugin[Options]):
 
     def __init__(self, options: Options | None = None) -> None:
         super().__init__(options)
-        self._lines: list[str] = []
+        is_combined = self.options.format == "combined"
+        self._lines = LogLines(Request, Response, _escaped, _stamp, is_combined)
         self._full = max(self.options.buffer_size, 1)
         self._file: LogFile | None = None
         self._is_json = self.options.format == "json"
-        self._is_combined = self.options.format == "combined"
-        # The time as text, and when it is another one.
-        self._stamp = ""
-        self._until = 0.0
 
     def start(self, context: Context) -> None:
         """Open the log file."""
@@ -92,43 +90,19 @@ class AccessLog(Plugin[Options]):
         self, request: Request, response: Response, context: Context
     ) -> None:
         """Note the answer."""
-        body, size = response.body, 0
-        if request.method != "HEAD":
-            if isinstance(body, bytes):
-                size = len(body)
-            elif response.headers.has(b"content-length"):
-                # A file that is sent as it is read.
-                size = int(response.headers["content-length"])
         now = time.time()
         if self._is_json:
-            line = self._record(request, response.status, size, now)
+            waiting = self._lines.put_line(self._record(request, response, now))
         else:
-            if now >= self._until:
-                self._format_second(int(now))
-            user = request.user
-            line = (
-                f"{request.remote_addr} - {_escaped(user) if user else '-'} "
-                f'{self._stamp} "{request.method} {_escaped(request.target)} '
-                f'HTTP/{request.http_version}" {response.status} {size}'
-            )
-            if self._is_combined:
-                referer, agent = _sender(request)
-                line += f' "{_escaped(referer)}" "{_escaped(agent)}"'
-        lines = self._lines
-        lines.append(line)
+            waiting = self._lines.add(request, response, now)
         # Once in a loop turn, however many answers it gives.
-        if len(lines) == self._full:
+        if waiting == self._full:
             asyncio.get_running_loop().call_soon(self._write)
 
-    def _format_second(self, second: int) -> None:
-        stamp = time.strftime("[%d/%b/%Y:%H:%M:%S +0000]", time.gmtime(second))
-        self._stamp, self._until = stamp, second + 1.0
-
     def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        if not lines:
+        text = self._lines.take()
+        if not text:
             return
-        text = "\n".join(lines) + "\n"
         try:
             if self._file is None:
                 sys.stdout.write(text)
@@ -141,7 +115,7 @@ class AccessLog(Plugin[Options]):
             if file is not None:
                 file.close()
 
-    def _record(self, request: Request, status: int, size: int, now: float) -> str:
+    def _record(self, request: Request, response: Response, now: float) -> str:
         referer, agent = _sender(request)
         return json.dumps(
             {
@@ -151,8 +125,8 @@ class AccessLog(Plugin[Options]):
                 "method": request.method,
                 "uri": request.target,
                 "version": f"HTTP/{request.http_version}",
-                "status": status,
-                "size": size,
+                "status": response.status,
+                "size": self._lines.size(request, response),
                 "user_agent": agent,
                 "referer": referer,
                 "request_time_ms": round(
@@ -165,6 +139,10 @@ class AccessLog(Plugin[Options]):
 def _sender(request: Request) -> tuple[str, str]:
     headers = request.headers
     return headers.get("referer") or "-", headers.get("user-agent") or "-"
+
+
+def _stamp(second: int) -> str:
+    return time.strftime("[%d/%b/%Y:%H:%M:%S +0000]", time.gmtime(second))
 
 
 # The same users, pages and browsers come again and again.
