@@ -13,7 +13,7 @@ import os
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -232,10 +232,12 @@ def remove_directory(directory: str) -> None:
         _sync_directory(Path(directory).parent)
 
 
-def remove_stale_files(root: str) -> int:
+def remove_stale_files(root: str, is_stopped: Callable[[], bool]) -> int:
     """Remove the temporary files of killed writers; return how many there were."""
     removed = 0
     for directory, _, names in os.walk(root):
+        if is_stopped():
+            break
         for name in names:
             if name.startswith(TEMPORARY_PREFIX):
                 removed += _remove_if_stale(Path(directory, name))
@@ -290,11 +292,8 @@ def _remove_directories(made: list[Path]) -> None:
 def _stage(
     file: str, directory: Path, data: bytes, durable: bool, made: list[Path]
 ) -> StagedFile:
-    temporary = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
-    descriptor = os.open(temporary, _CREATE, 0o666)
+    temporary, descriptor = _create_temporary(directory)
     try:
-        with suppress(OSError):  # some network file systems have no locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _copy_rights(file, descriptor)
         rest = memoryview(data)
         while rest:
@@ -307,6 +306,22 @@ def _stage(
         os.close(descriptor)
         raise
     return StagedFile(stamp, file, temporary, descriptor, durable, made)
+
+
+def _create_temporary(directory: Path) -> tuple[Path, int]:
+    while True:
+        temporary = directory / f"{TEMPORARY_PREFIX}{secrets.token_hex(8)}"
+        descriptor = os.open(temporary, _CREATE, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue  # somebody clears up, and takes it for a stale one
+        except OSError:
+            return temporary, descriptor  # some network file systems have no locks
+        if os.fstat(descriptor).st_nlink:
+            return temporary, descriptor
+        os.close(descriptor)
 
 
 def _copy_rights(file: str, descriptor: int) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -268,9 +269,16 @@ class DocumentStore:
             raise AccessDenied("Access denied")
         disk.remove_directory(directory)
 
-    def remove_stale_files(self) -> int:
-        """Remove what killed writers left behind; return how many files."""
-        return disk.remove_stale_files(self.root)
+    def remove_stale_files(self, is_stopped: Callable[[], bool] = lambda: False) -> int:
+        """
+        Remove what killed writers left behind; return how many files.
+
+        Safe in a worker thread, beside writers.
+
+        Args:
+            is_stopped: asked before each directory, whether to give up.
+        """
+        return disk.remove_stale_files(self.root, is_stopped)
 
     # The cache.
 

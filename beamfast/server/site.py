@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -61,7 +62,9 @@ class Site:
             *(self.store, self._journal, hub, loop),
             files_lock=None if shared is None else self._files_lock(shared),
         )
-        self._is_started = False
+        self._loop = loop
+        self._stopping = threading.Event()
+        self._clearing: asyncio.Future[int] | None = None
 
     def _files_lock(self, shared: Path) -> FileLock:
         root = os.fsencode(self.store.root)
@@ -75,14 +78,19 @@ class Site:
 
     def start(self) -> None:
         """Clear what a crash left behind, begin to notice what others do."""
-        if not self._is_started:
-            self._is_started = True
-            self.store.remove_stale_files()
+        if self._clearing is None:
+            # A root may have millions of files, and nobody waits for this.
+            self._clearing = self._loop.run_in_executor(
+                None, self.store.remove_stale_files, self._stopping.is_set
+            )
             self.committer.start()
 
     async def stop(self) -> None:
         """Finish the edits that wait."""
+        self._stopping.set()
         await self.committer.close()
+        if self._clearing is not None:
+            await self._clearing
 
 
 def _names_of_files(plugins: Iterable[PluginConfig]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -201,19 +202,71 @@ def test_a_temporary_file_is_stale_only_when_its_writer_is_gone(tmp_path):
     busy = tmp_path / ".beamfast-fedcba9876543210"
     with busy.open("wb") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        assert disk.remove_stale_files(str(tmp_path)) == 1
+        assert disk.remove_stale_files(str(tmp_path), lambda: False) == 1
     assert not stale.exists()
     assert busy.exists()
-    assert disk.remove_stale_files(str(tmp_path)) == 1
+    assert disk.remove_stale_files(str(tmp_path), lambda: False) == 1
+
+
+def test_who_clears_up_never_takes_the_file_of_a_writer(tmp_path):
+    is_done = threading.Event()
+
+    def clear_up():
+        while not is_done.is_set():
+            disk.remove_stale_files(str(tmp_path), lambda: False)
+
+    others = [threading.Thread(target=clear_up) for _ in range(3)]
+    for one in others:
+        one.start()
+    try:
+        for number in range(2000):
+            disk.replace_file(str(tmp_path / "page"), b"%d" % number, durable=False)
+    finally:
+        is_done.set()
+        for one in others:
+            one.join()
+    assert [path.name for path in tmp_path.iterdir()] == ["page"]
+
+
+@pytest.mark.parametrize("is_unlinked", [False, True])
+def test_a_temporary_file_that_was_taken_for_stale_is_made_again(
+    tmp_path, monkeypatch, is_unlinked
+):
+    lock = fcntl.flock
+    taken = []
+
+    def flock(descriptor, how):
+        if not taken:
+            (name,) = (path for path in tmp_path.iterdir() if path.name != "page")
+            taken.append(name)
+            if is_unlinked:
+                name.unlink()
+            else:
+                raise BlockingIOError
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    disk.replace_file(str(tmp_path / "page"), b"new", durable=False)
+    assert (tmp_path / "page").read_bytes() == b"new"
+    assert len(taken) == 1
+
+
+def test_clearing_up_can_be_stopped(tmp_path):
+    for name in ("a", "b", "c"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / ".beamfast-0123456789abcdef").write_bytes(b"half")
+    answers = iter([False, False, True])
+    assert disk.remove_stale_files(str(tmp_path), lambda: next(answers)) == 1
 
 
 def test_a_temporary_file_that_vanishes_meanwhile_is_no_error(tmp_path, monkeypatch):
     (tmp_path / ".beamfast-0").symlink_to("nowhere")
-    assert disk.remove_stale_files(str(tmp_path)) == 0
+    assert disk.remove_stale_files(str(tmp_path), lambda: False) == 0
 
 
 WRITER = """
 import sys
+import threading
 from beamfast.documents.disk import replace_file
 for nth in range(10**6):
     data = (b"old", b"new")[nth % 2] * 50_000
@@ -233,7 +286,7 @@ def test_a_writer_killed_at_any_point_leaves_a_whole_file(tmp_path):
                 assert writer.stdout.readline()
             writer.send_signal(signal.SIGKILL)
         assert page.read_bytes() in (b"old" * 50_000, b"new" * 50_000)
-        disk.remove_stale_files(str(tmp_path))
+        disk.remove_stale_files(str(tmp_path), lambda: False)
         assert [found.name for found in tmp_path.iterdir()] == ["page.html"]
 
 
