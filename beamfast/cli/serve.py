@@ -14,6 +14,7 @@ import click
 
 from beamfast import __version__
 from beamfast.cli.failure import FAILURE, PORT_IN_USE, UNUSABLE, fail
+from beamfast.cli.ports import free_port_after, holder_of
 from beamfast.errors import ConfigError
 from beamfast.server.config import DEFAULT_ADDRESS, DEFAULT_PORT, ServerConfig
 from beamfast.server.logs import log_to_terminal
@@ -238,9 +239,15 @@ def _fail_to_bind(config: ServerConfig, error: OSError) -> None:
         where = ", ".join(one.listen for one in config.listeners)
     text = f"Cannot listen on {where}: {error.strerror or error}."
     if error.errno == errno.EADDRINUSE:
+        for place in config.places:
+            port = place.listen.rpartition(":")[2]
+            if port.isdecimal() and (holder := holder_of(int(port))):
+                text += f"\nPort {port} is taken by {holder}."
+        free = free_port_after(config.address, config.port)
+        such = f"--port {free}, or " if free else ""
         fail(
-            f"{text}\nStop the other server, or choose another port, such as "
-            f"--port {config.port + 1}, or --port 0 for any free one.",
+            f"{text}\nStop the other server, or choose another port: "
+            f"{such}--port 0 for any free one.",
             PORT_IN_USE,
         )
     if error.errno in (errno.EACCES, errno.EPERM):

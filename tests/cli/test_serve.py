@@ -18,7 +18,7 @@ def run():
 @pytest.mark.parametrize(
     ("number", "code", "hint"),
     [
-        (errno.EADDRINUSE, 3, "--port 81"),
+        (errno.EADDRINUSE, 3, "--port 0"),
         (errno.EACCES, 1, "below 1024"),
         (errno.EADDRNOTAVAIL, 1, "No network interface"),
         (errno.EIO, 1, "Cannot listen on 127.0.0.1 port 80"),

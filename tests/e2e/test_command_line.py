@@ -1,6 +1,7 @@
 """What a user types and reads."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -96,7 +97,8 @@ def test_an_unknown_option_is_named_and_exits_with_2():
 def test_a_port_in_use_exits_with_3_and_names_the_next_step(server):
     done = beamfast(str(server.root), "--port", str(server.port))
     assert done.returncode == 3
-    assert str(server.port) in done.stderr
+    assert f"Port {server.port} is taken by" in done.stderr
+    assert re.search(r"process \d+\.$", done.stderr, re.MULTILINE)
     assert "--port 0" in done.stderr
     assert "Traceback" not in done.stderr
 
