@@ -51,6 +51,7 @@ from beamfast.server.loading import load_with_environment
 from beamfast.server.logs import dump_tasks, log_to_terminal
 from beamfast.server.plugin_types import load_plugins
 from beamfast.server.server import Server
+from beamfast.server.stuck import StuckAlarm
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
 
@@ -151,7 +152,8 @@ class _Worker:
         loop.add_signal_handler(signal.SIGHUP, lambda: None)
         self._heartbeat()
         try:
-            await self._server.serve(self._ready, bus=self._bus)
+            with StuckAlarm(loop):
+                await self._server.serve(self._ready, bus=self._bus)
         finally:
             self._beat.cancel()
             loop.remove_reader(self._control)

@@ -34,6 +34,7 @@ from beamfast.server.listener import Closable, listen
 from beamfast.server.logs import dump_tasks
 from beamfast.server.plugin_types import load_plugins
 from beamfast.server.rundir import hold_roots
+from beamfast.server.stuck import StuckAlarm
 
 logger: logging.Logger = logging.getLogger("beamfast.server")
 
@@ -158,9 +159,11 @@ class Server(Embedding):
             loop.add_signal_handler(signal.SIGUSR2, _refuse_replacement)
             loop.add_signal_handler(signal.SIGQUIT, dump_tasks)
             self._tells_systemd = True
+        alarm = StuckAlarm(loop) if handle_signals else contextlib.nullcontext()
         hub = self._hub = Hub(loop, bus=bus, shared=self._folder)
         try:
-            await self._serve(hub, on_ready, url)
+            with alarm:
+                await self._serve(hub, on_ready, url)
         finally:
             self._hub = None
             await hub.close()

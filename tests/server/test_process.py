@@ -5,7 +5,9 @@ import os
 import signal
 import socket
 import tempfile
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,7 @@ from beamfast.server.control import (
 )
 from beamfast.server.process import print_config, run_worker, serve
 from beamfast.server.settings import Loaded
+from beamfast.server.stuck import StuckAlarm
 from beamfast.server.written import Written
 
 PLACE = ListenerConfig("127.0.0.1:0")
@@ -101,6 +104,16 @@ async def test_heartbeats_go_on(supervisor, assignment, monkeypatch):
         )
     supervisor.say("drain")
     await asyncio.wait_for(task, 20)
+
+
+async def test_it_says_where_it_is_stuck(supervisor, assignment, monkeypatch, capfd):
+    monkeypatch.setattr(process, "StuckAlarm", partial(StuckAlarm, patience=0.2))
+    task = asyncio.create_task(serve(supervisor.worker, assignment))
+    await supervisor.hears("ready")
+    time.sleep(0.5)
+    supervisor.say("drain")
+    await asyncio.wait_for(task, 20)
+    assert "in test_it_says_where_it_is_stuck" in capfd.readouterr().err
 
 
 async def test_it_serves_on_the_listener_that_it_was_given(assignment, task):
