@@ -22,7 +22,7 @@ PROJECT = nox.project.load_toml("pyproject.toml")
 EXTENSIONS = [
     f"beamfast._{name}"
     for name in (
-        *("frames", "fields", "head", "slots", "scan", "logline"),
+        *("frames", "fields", "head", "slots", "scan", "logline", "phases"),
         *("wheel", "backlog", "wire", "outbound", "lanes", "fanout"),
     )
 ]
@@ -37,7 +37,7 @@ STUBTEST_ALLOWED = r"""
 CORE_TESTS = [
     *("pytest", "-q", "tests/test_frames.py", "tests/test_head.py"),
     *("tests/test_fields.py", "tests/test_slots.py", "tests/test_scan.py"),
-    *("tests/test_logline.py",),
+    *("tests/test_logline.py", "tests/test_phases.py"),
     *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
     *("tests/test_lanes.py", "tests/test_fanout.py", "tests/test_fanout_histories.py"),

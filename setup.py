@@ -31,6 +31,7 @@ setup(
         extension("_slots"),
         extension("_scan", "_fields", "_slots"),
         extension("_logline", "_slots"),
+        extension("_phases", "_fields"),
         extension("_wheel"),
         extension("_backlog"),
         extension("_wire", "_backlog", "_wheel"),

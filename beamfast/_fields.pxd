@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What :mod:`beamfast._scan` and :mod:`beamfast._answer` take from here."""
+"""What other compiled modules take from :mod:`beamfast._fields`."""
 
 from libc.stdint cimport uint16_t
 
@@ -19,6 +19,7 @@ cdef class Fields:
     cdef list names
     cdef bytes spans
 
+    cdef bint has_one(self, tuple needs) except -1
     cdef bint holds(self, bytes key) except -1
     cdef Py_ssize_t find(self, bytes key, Py_ssize_t at) noexcept
     cdef bytes value(self, Py_ssize_t number)

@@ -120,6 +120,9 @@ cdef class Fields:
             needs: pairs of a name and of a word in lower case, which must stand in
                 a value of that name; empty for any value.
         """
+        return self.has_one(needs)
+
+    cdef bint has_one(self, tuple needs) except -1:
         cdef tuple need
         cdef bytes key, word, value
         cdef const span_t *span

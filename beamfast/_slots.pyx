@@ -12,7 +12,6 @@ them four times as much. :class:`Slots` knows where in an object they are.
 cimport cython
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
-from cpython.type cimport PyType_GenericAlloc
 
 
 cdef extern from "structmember.h":
@@ -28,6 +27,7 @@ cdef extern from "Python.h":
         PyMemberDef *d_member
 
     PyTypeObject PyMemberDescr_Type
+    object PyType_GenericAlloc(PyTypeObject *kind, Py_ssize_t items)
 
 
 cdef inline PyObject **slot_at(object target, Py_ssize_t offset) noexcept:
@@ -82,7 +82,7 @@ cdef class Slots:
         cdef Py_ssize_t number
         if type(model) is not self.kind:
             raise TypeError(f"{model!r} is of another class")
-        made = PyType_GenericAlloc(self.kind, 0)
+        made = PyType_GenericAlloc(<PyTypeObject *>self.kind, 0)
         to, source = slot_at(made, sizeof(PyObject)), slot_at(model, sizeof(PyObject))
         for number in range(self.count):
             Py_XINCREF(source[number])

@@ -16,6 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar, get_args
 
+from beamfast._phases import Phases
 from beamfast.context import Context, Status
 from beamfast.errors import DocumentError, HandshakeError, RequestError
 from beamfast.http import Request, Response
@@ -124,12 +125,9 @@ RequestMethod = Callable[
     [Request, Context], Response | Awaitable[Response | None] | None
 ]
 RequestPhase = tuple[tuple[Needs, RequestMethod], ...]
-ResponseMethod = Callable[
-    [Request, Response, Context], Response | Awaitable[Response | None] | None
-]
 
 
-class Pipeline:
+class Pipeline(Phases[Request, Response, Context]):
     """
     The compiled plugin lists of one host, or of a plugin that holds others.
 
@@ -146,33 +144,23 @@ class Pipeline:
         context: Context,
         server_header: str | None = None,
     ) -> None:
-        self._server_header = server_header
+        super().__init__(
+            *(Response, context),
+            tuple(
+                (plugin.needs_fields, plugin.handle_request)
+                for plugin in plugins
+                if type(plugin).handle_request is not Plugin.handle_request
+            ),
+            tuple(
+                (plugin.needs_fields, plugin.handle_response)
+                for plugin in plugins
+                if type(plugin).handle_response is not Plugin.handle_response
+            ),
+            server_header,
+        )
         self._busy = 0
         self._idle: asyncio.Future[None] | None = None
         self.plugins: tuple[Plugin[Any], ...] = tuple(plugins)
-        self.context = context
-        asked = [
-            plugin
-            for plugin in plugins
-            if type(plugin).handle_request is not Plugin.handle_request
-        ]
-        self._request_phase: RequestPhase = tuple(
-            (plugin.needs_fields, plugin.handle_request) for plugin in asked
-        )
-        # Most requests have nothing of what some plugins need.
-        self._needs: tuple[tuple[bytes, bytes], ...] = tuple(
-            need for plugin in asked for need in plugin.needs_fields or ()
-        )
-        self._usual_phase: RequestPhase = tuple(
-            (None, plugin.handle_request)
-            for plugin in asked
-            if plugin.needs_fields is None
-        )
-        self._response_phase: tuple[tuple[Needs, ResponseMethod], ...] = tuple(
-            (plugin.needs_fields, plugin.handle_response)
-            for plugin in plugins
-            if type(plugin).handle_response is not Plugin.handle_response
-        )
 
     def take_over(self, previous: Pipeline) -> None:
         """Let plugins know their predecessors: those of the same name, in order."""
@@ -219,22 +207,27 @@ class Pipeline:
             except Exception:
                 logger.exception("plugin %s could not be stopped", plugin.name)
 
-    def handle(self, request: Request) -> Response | Awaitable[Response]:
-        """
-        Return the response, or an awaitable of it from the first ``async`` plugin on.
+    # What the phases need when they are not done at once.
 
-        Never raises: what a plugin raises becomes a response.
-        """
-        try:
-            answer = self.ask(request)
-        except Exception as error:
-            answer = response_to(error, request)
-        if answer is None:
-            answer = unanswered(request)
-        if isinstance(answer, Response):
-            return self.answer(request, answer)
+    def answer_to(self, error: Exception, request: Request) -> Response:
+        """Return the response that an error of a plugin asks for."""
+        return response_to(error, request)
+
+    def unanswered(self, request: Request) -> Response:
+        """Return what is said when no plugin answers."""
+        return unanswered(request)
+
+    def note(self, error: Exception, request: Request) -> None:
+        """Log an error of the response phase, which changes nothing."""
+        text = "response phase of %r failed (request %s)"
+        logger.error(text, request, request.id, exc_info=error)
+
+    def wait_handle(
+        self, request: Request, pending: Awaitable[Response | None]
+    ) -> Awaitable[Response]:
+        """Go on with a request of which a plugin answers later."""
         self._busy += 1
-        return self._wait_handle(request, answer)
+        return self._wait_handle(request, pending)
 
     async def _wait_handle(
         self, request: Request, pending: Awaitable[Response | None]
@@ -251,24 +244,7 @@ class Pipeline:
             if not self._busy and self._idle is not None and not self._idle.done():
                 self._idle.set_result(None)
 
-    def ask(self, request: Request) -> Response | Awaitable[Response | None] | None:
-        """Take ``request`` through the request phase; raises what a plugin raises."""
-        context = self.context
-        has_any = request.headers.has_any
-        phase = self._request_phase if has_any(self._needs) else self._usual_phase
-        at = 0
-        for needed, method in phase:
-            at += 1
-            if needed is None or has_any(needed):
-                answer = method(request, context)
-                if answer is None:
-                    continue
-                if isinstance(answer, Response):
-                    return answer
-                return self._wait_ask(request, answer, phase[at:])
-        return None
-
-    async def _wait_ask(
+    async def wait_ask(
         self,
         request: Request,
         pending: Awaitable[Response | None],
@@ -289,44 +265,18 @@ class Pipeline:
                 answer = await later
         return answer
 
-    def answer(
-        self, request: Request, response: Response, index: int = 0
-    ) -> Response | Awaitable[Response]:
-        """Take ``response`` through the response phase, from plugin ``index`` on."""
-        has_any = request.headers.has_any
-        context = self.context
-        for needed, method in self._response_phase[index:]:
-            index += 1
-            if needed is not None and not has_any(needed):
-                continue
-            try:
-                changed = method(request, response, context)
-            except Exception:
-                logger.exception(
-                    "response phase of %r failed (request %s)", request, request.id
-                )
-                continue
-            if isinstance(changed, Response):
-                response = changed
-            elif changed is not None:
-                return self._wait_response(request, response, changed, index)
-        if self._server_header is not None:
-            response.headers.set("Server", self._server_header)
-        return response
-
-    async def _wait_response(
+    async def wait_answer(
         self,
         request: Request,
         response: Response,
         pending: Awaitable[Response | None],
         index: int,
     ) -> Response:
+        """Finish a response phase whose method before ``index`` waits."""
         try:
             response = await pending or response
-        except Exception:
-            logger.exception(
-                "response phase of %r failed (request %s)", request, request.id
-            )
+        except Exception as error:
+            self.note(error, request)
         done = self.answer(request, response, index)
         return await done if inspect.isawaitable(done) else done
 

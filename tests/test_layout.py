@@ -40,6 +40,7 @@ CYTHON_IMPORTS = {
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
     "_slots": {"cython", "cpython"},
     "_logline": {"cython", "cpython", "libc", "beamfast._slots"},
+    "_phases": {"types", "cpython", "beamfast._fields"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wheel": {"cpython", "libc"},
     "_wire": {"cython", "cpython", "libc", "beamfast._backlog", "beamfast._wheel"},

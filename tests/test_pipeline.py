@@ -167,7 +167,7 @@ async def test_a_plugin_that_overrides_nothing_is_not_called(context):
         name = "silent"
 
     pipeline = Pipeline([Silent(), Plain("a", []), Silent()], context)
-    assert len(pipeline._request_phase) == len(pipeline._response_phase) == 1
+    assert len(pipeline.request_phase) == len(pipeline.response_phase) == 1
     assert len(pipeline.plugins) == 3
     assert Silent().handle_request(None, context) is None
     assert Silent().handle_response(None, Response(200), context) is None
