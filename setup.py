@@ -30,6 +30,8 @@ setup(
         extension("_head"),
         extension("_slots"),
         extension("_scan", "_fields", "_slots"),
+        extension("_answer", "_fields", "_slots"),
+        extension("_known", "_fields", "_slots"),
         extension("_logline", "_slots"),
         extension("_phases", "_fields"),
         extension("_wheel"),

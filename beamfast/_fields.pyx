@@ -19,21 +19,10 @@ from cpython.bytes cimport (
 from cpython.list cimport PyList_GET_ITEM, PyList_GET_SIZE
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.tuple cimport PyTuple_GET_ITEM
-from libc.string cimport memcmp, memcpy
+from libc.string cimport memcmp
 
-
-cdef enum:
-    LENGTH_SIZE = 20
 
 cdef tuple NOTHING = ()
-cdef bytes LENGTH = b"Content-Length: "
-cdef bytes END = b"\r\n\r\n"
-
-
-cdef inline char *put(char *at, bytes text) noexcept:
-    cdef Py_ssize_t size = PyBytes_GET_SIZE(text)
-    memcpy(at, PyBytes_AS_STRING(text), size)
-    return at + size
 
 
 cdef bint mentions(const char *text, Py_ssize_t size, bytes word) noexcept:
@@ -199,51 +188,6 @@ cdef class Fields:
             values.append(self.value(at))
             at = self.find(key, at + 1)
         return values
-
-    def whole(
-        self, bytes start not None, bytes more not None, bytes body not None,
-        bint is_bare,
-    ):
-        """
-        Return the bytes of an answer, with the length of the body among its fields.
-
-        Args:
-            start: the status line.
-            more: lines with the fields ``Date`` and ``Server``.
-            body: all of it.
-            is_bare: leave the body out.
-
-        Returns:
-            the bytes; None when there is a length, a date or a server already.
-        """
-        cdef bytes lines, length, whole
-        cdef char[LENGTH_SIZE] digits
-        cdef char *at = digits + LENGTH_SIZE
-        cdef Py_ssize_t left = PyBytes_GET_SIZE(body), size
-        if (
-            self.holds(b"content-length")
-            or self.holds(b"date")
-            or self.holds(b"server")
-        ):
-            return None
-        lines = self.wire()
-        while at == digits + LENGTH_SIZE or left:
-            at -= 1
-            at[0] = c"0" + left % 10
-            left //= 10
-        length = PyBytes_FromStringAndSize(at, digits + LENGTH_SIZE - at)
-        size = PyBytes_GET_SIZE(LENGTH) + PyBytes_GET_SIZE(length)
-        size += PyBytes_GET_SIZE(END)
-        whole = PyBytes_FromStringAndSize(
-            NULL,
-            PyBytes_GET_SIZE(start) + PyBytes_GET_SIZE(lines) + PyBytes_GET_SIZE(more)
-            + size + (0 if is_bare else PyBytes_GET_SIZE(body)),
-        )
-        at = put(put(put(PyBytes_AS_STRING(whole), start), lines), more)
-        at = put(put(put(at, LENGTH), length), END)
-        if not is_bare:
-            put(at, body)
-        return whole
 
     cdef bytes value(self, Py_ssize_t number):
         cdef const span_t *span = <const span_t *>PyBytes_AS_STRING(self.spans) + number

@@ -142,17 +142,3 @@ def test_a_word_is_found_in_any_value_of_a_name(make, needs, is_there):
 def test_what_is_no_pair_of_bytes_is_not_looked_for(make, needs):
     with pytest.raises((TypeError, ValueError)):
         make(RAW).has_any(needs)
-
-
-@pytest.mark.parametrize("body", [b"", b"x" * 9, b"y" * 10, b"z" * 12345])
-def test_a_whole_answer_is_head_and_body(body):
-    fields = put([(b"A", b"1")])
-    head = b"S\r\nA: 1\r\nD: 2\r\nContent-Length: %d\r\n\r\n" % len(body)
-    whole = fields.whole(b"S\r\n", b"D: 2\r\n", body, is_bare=False)
-    assert whole == head + body
-    assert fields.whole(b"S\r\n", b"D: 2\r\n", body, is_bare=True) == head
-
-
-@pytest.mark.parametrize("name", [b"Content-Length", b"date", b"SERVER"])
-def test_an_answer_that_has_such_a_field_is_not_for_here(name):
-    assert put([(name, b"1")]).whole(b"", b"", b"", is_bare=False) is None

@@ -40,6 +40,11 @@ CYTHON_IMPORTS = {
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
     "_slots": {"cython", "cpython"},
     "_logline": {"cython", "cpython", "libc", "beamfast._slots"},
+    "_answer": {
+        *("cython", "cpython", "libc", "posix"),
+        *("beamfast._fields", "beamfast._slots"),
+    },
+    "_known": {"cython", "beamfast._fields", "beamfast._slots"},
     "_phases": {"types", "cpython", "beamfast._fields"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wheel": {"cpython", "libc"},

@@ -90,6 +90,8 @@ class Committer:
         # What was looked at in this turn of the loop. Whoever asks in the same turn
         # had asked before that look, so it is not stale for him.
         self._glances: dict[str, Document] = {}
+        #: Counts the turns in which something was looked at.
+        self.turn: int = 0
         self._closing = False
 
     def start(self) -> None:
@@ -183,9 +185,13 @@ class Committer:
             if document is None:
                 raise DocumentNotFound("File not found")
         if not self._glances:
-            self._loop.call_soon(self._glances.clear)
+            self._loop.call_soon(self._end_turn)
         self._glances[location.key] = document
         return document
+
+    def _end_turn(self) -> None:
+        self._glances.clear()
+        self.turn += 1
 
     async def current(self, location: Location) -> Document:
         """

@@ -77,7 +77,7 @@ class HttpConnection(HttpEndings):
                     answer = service.application(request)
                     # As nearly every answer does.
                     if isinstance(answer, Response) and not service.is_draining:
-                        whole = reply.whole(service, request.method, answer)
+                        whole = service.answers.whole(answer, request.method == "HEAD")
                         if whole is not None:
                             self._transport.write(whole)
                             deadline = now + service.idle_timeout

@@ -29,10 +29,8 @@ from beamfast.protocol.handshake import (
 )
 from beamfast.protocol.http11 import (
     LAST_CHUNK,
-    STATUS_LINES,
     chunk,
     response_head,
-    status_line,
 )
 
 _WITHOUT_LENGTH: Final = frozenset({101, 204, 304})
@@ -78,37 +76,13 @@ def _lines(service: Service, response: Response, length: int | None) -> bytes:
 
 def _missing_lines(service: Service, headers: Headers) -> bytes:
     """Return what a head lacks that has its own ``Date`` or ``Server``."""
-    more = b"" if b"date" in headers.index else service.date_line()
+    more = b"" if b"date" in headers.index else service.answers.date_line()
     if b"server" not in headers.index:
-        return more + service.server_line
+        return more + service.answers.server_line
     if not headers["server"]:
         # A host whose header is configured empty does not say what it is.
         headers.remove("Server")
     return more
-
-
-def whole(service: Service, method: str, response: Response) -> bytes | None:
-    """
-    Return an answer whose body is at hand, on a connection that stays open.
-
-    Returns:
-        all of it; None when more follows than bytes that are known.
-    """
-    status, body = response.status, response.body
-    if (
-        not isinstance(body, bytes)
-        or response.stream is not None
-        or response.upgrade is not None
-    ):
-        return None
-    if status not in _WITHOUT_LENGTH:
-        start = STATUS_LINES.get(status) or status_line(status)
-        more = service.own_lines()
-        data = response.headers.whole(start, more, body, method == "HEAD")
-        if data is not None:
-            return data
-    start = _lines(service, response, len(body))
-    return start if method == "HEAD" or status in _BARE else start + body
 
 
 def is_bare(exchange: Exchange, response: Response) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Coroutine
 from email.utils import formatdate
 from typing import Any, Protocol
 
+from beamfast._answer import AnswerWriter
 from beamfast._fanout import TopicRegistry
 from beamfast._scan import HeadScanner
 from beamfast.connection.expiry import Expiry
@@ -15,6 +15,7 @@ from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
 from beamfast.protocol.epochs import Codings
 from beamfast.protocol.head import Limits, head_scanner
+from beamfast.protocol.http11 import status_line
 
 #: What runs as long as a connection, or for one message.
 Handler = Coroutine[Any, Any, None]
@@ -38,11 +39,6 @@ class Handlers:
         self.handlers.add(task)
         task.add_done_callback(self.handlers.discard)
         return task
-
-    def name_server(self, server: str) -> None:
-        """Set the value of the ``Server`` field, empty for none."""
-        fields = [("Server", server)] if server else ()
-        self.server_line: bytes = Headers(fields).lines
 
     async def cancel_handlers(self) -> None:
         """End what handlers still do; their connections say goodbye first."""
@@ -90,9 +86,13 @@ class Service(Handlers):
         head_timeout: seconds for a request head to arrive.
         body_timeout: seconds without a byte of an expected body.
         idle_timeout: seconds that a kept-alive connection may be silent.
+        clock: the time of day in seconds; that of the system when None.
 
     Attributes:
         handlers: tasks of WebSocket handlers that run.
+        answers: writes most of them, and knows the date.
+        second: returns the time of day in whole seconds.
+        own_lines: returns the fields ``Date`` and ``Server``.
     """
 
     def __init__(
@@ -106,12 +106,18 @@ class Service(Handlers):
         head_timeout: float = 10.0,
         body_timeout: float = 30.0,
         idle_timeout: float = 75.0,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         super().__init__(loop)
         self.application = application
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
         self.expiry: Expiry = Expiry(loop)
+        self.answers: AnswerWriter[Response] = AnswerWriter(
+            *(Response, status_line, _date_line, clock)
+        )
+        self.second: Callable[[], int] = self.answers.second
+        self.own_lines: Callable[[], bytes] = self.answers.own_lines
         self.name_server(server)
         self.codings: Codings = Codings()
         self.limits = limits or Limits()
@@ -119,11 +125,6 @@ class Service(Handlers):
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout
         self.is_draining = False
-        self._second = 0
-        # As floats, which are compared in a third of the time.
-        self._from = self._until = 0.0
-        self._date_line = b""
-        self._own_lines = b""
 
     @property
     def limits(self) -> Limits:
@@ -135,24 +136,12 @@ class Service(Handlers):
         self._limits = limits
         self.scanner: HeadScanner[Request] = head_scanner(limits)
 
-    def second(self) -> int:
-        """Return the time in seconds since the epoch, one object per second."""
-        self.own_lines()
-        return self._second
+    def name_server(self, server: str) -> None:
+        """Set the value of the ``Server`` field, empty for none."""
+        fields = [("Server", server)] if server else ()
+        self.answers.name_server(Headers(fields).lines)
 
-    def date_line(self) -> bytes:
-        """Return the ``Date`` field, formatted once a second (RFC 9110, 6.6.1)."""
-        self.own_lines()
-        return self._date_line
 
-    def own_lines(self) -> bytes:
-        """Return the ``Date`` and ``Server`` fields that nearly every answer has."""
-        if not self._from <= time.time() < self._until:
-            self._begin_second(int(time.time()))
-        return self._own_lines
-
-    def _begin_second(self, second: int) -> None:
-        self._second = second
-        self._from, self._until = float(second), second + 1.0
-        self._date_line = b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()
-        self._own_lines = self._date_line + self.server_line
+def _date_line(second: int) -> bytes:
+    """Return the ``Date`` field (RFC 9110, 6.6.1)."""
+    return b"Date: %b\r\n" % formatdate(second, usegmt=True).encode()

@@ -17,6 +17,7 @@ from email.utils import formatdate
 from typing import BinaryIO, Final, Literal
 from urllib.parse import quote
 
+from beamfast._known import KnownAnswers
 from beamfast.documents.change import Appending, Change, Removal, Replacement
 from beamfast.documents.document import Document
 from beamfast.documents.store import DocumentStore, FileStamp, Location
@@ -76,11 +77,15 @@ class FileHandler(Plugin[Options]):
         super().__init__(options)
         # Answers without their body by the key of the document.
         self._answers: dict[str, tuple[Version, Response]] = {}
+        self._known = KnownAnswers(Request, Response)
 
     def handle_request(
         self, request: Request, context: Context
     ) -> Response | Awaitable[Response] | None:
         """Answer from memory or disk, or wait for the committer."""
+        again = self._known.find(request, context.committer)
+        if again is not None:
+            return again
         method = request.method
         if method in ("GET", "HEAD"):
             location = context.store.find(request.path)
@@ -98,7 +103,7 @@ class FileHandler(Plugin[Options]):
                 document = committer.peek(location)
                 if document is None:
                     return self._wait_document(request, location, context)
-            return self._document(request, location, document)
+            return self._document(request, location, document, committer.turn)
         if method in ("PUT", "POST", "DELETE"):
             return self._write(request, context)
         if method == "OPTIONS":
@@ -176,18 +181,20 @@ class FileHandler(Plugin[Options]):
         self, request: Request, location: Location, context: Context
     ) -> Response:
         document = await context.committer.current(location)
-        return self._document(request, location, document)
+        turn = context.committer.turn
+        return self._document(request, location, document, turn)
 
     def _document(
-        self, request: Request, location: Location, document: Document
+        self, request: Request, location: Location, document: Document, turn: int
     ) -> Response:
         """Return an HTML document as its file has it."""
         version = document.version
         known = self._answers.get(location.key)
         if known is not None and known[0] is version:
-            answer = known[1].copy()
+            model = known[1]
         else:
-            answer = self._answer(location, document).copy()
+            model = self._answer(location, document)
+        answer = model.copy()
         headers = request.headers
         # Every conditional field begins so (RFC 9110, 13.1), and few requests have one.
         if headers.has_prefix(b"if-") and (
@@ -200,6 +207,8 @@ class FileHandler(Plugin[Options]):
             wanted = self._byte_range(request, document.size, str(version))
             if wanted is not None:
                 return _part(document.source, wanted, answer.headers)
+        else:
+            self._known.keep(request.path, turn, location, document, model)
         answer.body = document.source
         return answer
 

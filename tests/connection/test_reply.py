@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from beamfast._fanout import TopicRegistry
-from beamfast.connection import reply, service as module
+from beamfast.connection import reply
 from beamfast.connection.exchange import Exchange
 from beamfast.connection.service import Service
 from beamfast.http import EventStream, Headers, Request, Response, Upgrade
@@ -13,11 +13,10 @@ DATE = b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
 
 
 @pytest.fixture
-async def service(monkeypatch):
+async def service():
     loop = asyncio.get_running_loop()
-    service = Service(lambda _: Response(204), loop, TopicRegistry(loop))
-    monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
-    return service
+    topics = TopicRegistry(loop)
+    return Service(lambda _: Response(204), loop, topics, clock=lambda: 784111777.9)
 
 
 def make(method="GET", *, version="1.1", keep_alive=True):
@@ -52,7 +51,7 @@ async def test_the_connection_adds_length_and_date(service):
 
 async def test_fields_of_a_plugin_stay(service):
     fields = [("Content-Length", "7"), ("Date", "x"), ("Server", "y")]
-    service.server_line = b"Server: beamfast\r\n"
+    service.name_server("beamfast")
     response = Response(200, headers=fields)
     assert reply.head(service, make("HEAD"), response, 0) == (
         b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nDate: x\r\nServer: y\r\n\r\n"
@@ -60,13 +59,13 @@ async def test_fields_of_a_plugin_stay(service):
 
 
 async def test_the_server_is_named_when_it_has_a_name(service):
-    service.server_line = b"Server: beamfast\r\n"
+    service.name_server("beamfast")
     head = reply.head(service, make(), Response(200), 0)
     assert head.count(b"\r\nServer: beamfast\r\n") == 1
 
 
 async def test_the_server_is_not_named_where_a_host_wants_no_name(service):
-    service.server_line = b"Server: beamfast\r\n"
+    service.name_server("beamfast")
     response = Response(200, headers=[("Server", "")])
     assert b"Server" not in reply.head(service, make(), response, 0)
 

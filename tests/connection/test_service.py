@@ -1,10 +1,8 @@
 import asyncio
-from email.utils import parsedate_to_datetime
 
 import pytest
 
 from beamfast._fanout import TopicRegistry
-from beamfast.connection import service as module
 from beamfast.connection.service import Service
 from beamfast.http import Response
 from beamfast.protocol.http11 import Limits
@@ -37,21 +35,17 @@ async def test_limits_and_times_can_be_given():
     )
     times = (service.head_timeout, service.body_timeout, service.idle_timeout)
     assert times == (1, 2, 3)
-    assert (service.server_line, service.limits.fields) == (b"Server: test\r\n", 3)
+    assert service.limits.fields == 3
+    assert service.own_lines().endswith(b" GMT\r\nServer: test\r\n")
+    service.name_server("")
+    assert service.own_lines().endswith(b" GMT\r\n")
 
 
-async def test_the_date_is_an_http_date(service, monkeypatch):
-    monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
-    assert service.date_line() == b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
-
-
-async def test_the_date_is_formatted_once_a_second(service, monkeypatch):
-    monkeypatch.setattr(module.time, "time", lambda: 784111777.1)
-    first = service.date_line()
-    monkeypatch.setattr(module.time, "time", lambda: 784111777.9)
-    assert service.date_line() is first
-    monkeypatch.setattr(module.time, "time", lambda: 784111778.0)
-    assert parsedate_to_datetime(service.date_line()[6:].decode()).second == 38
+async def test_the_date_is_an_http_date():
+    loop = asyncio.get_running_loop()
+    service = Service(print, loop, TopicRegistry(loop), clock=lambda: 784111777.9)
+    assert service.own_lines() == b"Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+    assert service.second() == 784111777
 
 
 async def test_handlers_are_cancelled_and_waited_for(service):

@@ -1,0 +1,18 @@
+# cython: language_level=3
+"""The fields of :class:`beamfast._answer.AnswerWriter`; nobody cimports them yet."""
+
+
+cdef class AnswerWriter:
+    cdef type response
+    cdef object status_line, format_date, clock
+    # Where in answers the attributes are that are written.
+    cdef Py_ssize_t[5] places
+    # First lines by status.
+    cdef dict lines
+    cdef readonly bytes server_line
+    # What is made once a second, and the second after.
+    cdef object now
+    cdef bytes date, own
+    cdef long long until
+
+    cdef int turn(self) except -1
