@@ -67,13 +67,14 @@ class App(Embedding):
             for handlers alone. Its address is not bound, it says who may connect:
             on a loopback address, which is the default, only local names are
             answered to, and on others writes need the authorization plugin.
+        ordered: one order over all topics, instead of what the configuration says.
 
     Raises:
         ConfigError: the configuration is unsafe or names what does not exist.
     """
 
-    def __init__(self, source: Source = None) -> None:
-        super().__init__(source)
+    def __init__(self, source: Source = None, *, ordered: bool | None = None) -> None:
+        super().__init__(source, ordered=ordered)
         self.config.check()
         for host in self.config.hosts:
             load_plugins(host.plugins)

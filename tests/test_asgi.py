@@ -16,7 +16,7 @@ from .asgi_servers import SERVERS, running
 PROGRAM = """
 from beamfast.asgi import App
 
-app = App("site")
+app = App("site", ordered=True)
 
 
 @app.websocket("/talk", protocols=["b", "a"], headers=[("X-Made-By", "hand")])
@@ -47,6 +47,17 @@ async def talk(websocket):
 def news(websocket):
     app.hub.subscribe(websocket, "news")
     websocket.on_message = lambda text: app.hub.publish("news", text, exclude=websocket)
+
+
+@app.websocket("/both")
+def both(websocket):
+    def publish(text):
+        for topic in ("odd", "even", "odd", "even"):
+            app.hub.publish(topic, f"{text} {topic}")
+
+    app.hub.subscribe(websocket, "odd")
+    app.hub.subscribe(websocket, "even")
+    websocket.on_message = publish
 
 
 @app.event_source("/feed")
@@ -124,6 +135,13 @@ async def test_177_edits_are_seen_over_websocket_and_event_stream(server):
     await to_thread(edit, server, "Later")
     async with event_source(server.url + "/page.html", last_event_id=version) as events:
         assert "<h1>Later</h1>" in (await anext(aiter(events))).data
+
+
+async def test_topics_have_one_order_where_that_is_asked_for(server):
+    async with connect(address(server, "/both")) as socket:
+        await socket.send("one")
+        got = [await socket.recv() for _ in range(4)]
+    assert got == ["one odd", "one even"] * 2
 
 
 async def test_177_messages_subprotocol_and_close_codes(server):

@@ -190,6 +190,8 @@ class ServerConfig:
             without one.
         trusted_proxies: networks whose word about clients counts; ``unix`` for
             whoever connects to a Unix socket.
+        ordered: whoever follows several topics gets their messages in the order in
+            which a process published them; see :class:`~beamfast.pubsub.hub.Hub`.
         verbose: say what happens.
         listeners: instead of address and port.
         limits: how much clients may take.
@@ -207,6 +209,7 @@ class ServerConfig:
     drain: float = 20.0
     workers: int = 1
     trusted_proxies: tuple[str, ...] = ()
+    ordered: bool = False
     verbose: bool = False
     listeners: tuple[ListenerConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
@@ -255,6 +258,8 @@ class ServerConfig:
                 name == "unix" or ipaddress.ip_network(name, strict=False)
             except ValueError as error:
                 problems.append(f"trusted_proxies: {error}")
+        if self.ordered not in (True, False):
+            problems.append(f"ordered: {self.ordered!r} is neither true nor false")
         certified = any(host.ssl_cert for host in self.hosts)
         encrypted = any(one.tls for one in self.places)
         if encrypted and not certified:

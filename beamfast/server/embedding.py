@@ -35,6 +35,7 @@ class Embedding(Handlers):
             for handlers alone.
         address: to listen on instead of the configuration's.
         port: likewise; 0 for any free one.
+        ordered: one order over all topics, likewise.
 
     Raises:
         ConfigError: there is no such folder.
@@ -44,7 +45,12 @@ class Embedding(Handlers):
     """
 
     def __init__(
-        self, source: Source, *, address: str | None = None, port: int | None = None
+        self,
+        source: Source,
+        *,
+        address: str | None = None,
+        port: int | None = None,
+        ordered: bool | None = None,
     ) -> None:
         super().__init__()
         if source is None:
@@ -58,6 +64,8 @@ class Embedding(Handlers):
             source = replace(source, address=address)
         if port is not None:
             source = replace(source, port=port)
+        if ordered is not None:
+            source = replace(source, ordered=ordered)
         self.config: ServerConfig = source
         self._hub: Hub | None = None
 

@@ -41,7 +41,7 @@ class Guest:
         try:
             self.loop: asyncio.AbstractEventLoop = asyncio.get_running_loop()
             loop = self.loop
-            self.hub: Hub = Hub(loop)
+            self.hub: Hub = Hub(loop, ordered=config.ordered)
             self._run_state = RunState()
             self._hosting = Hosting(
                 config, self.hub, loop, shared=None, run_state=self._run_state

@@ -176,7 +176,7 @@ class Reloading:
 
 def restart_needed(old: ServerConfig, new: ServerConfig) -> list[str]:
     """Return what has changed and counts from the next start on."""
-    names = ("workers", "daemon", "verbose")
+    names = ("workers", "daemon", "ordered", "verbose")
     changed = [name for name in names if getattr(old, name) != getattr(new, name)]
     if old.places != new.places:
         changed.append("listeners")

@@ -48,6 +48,7 @@ class Server(Embedding):
             pipeline on it, None for handlers alone.
         address: to listen on instead of the configuration's.
         port: likewise; 0 for any free one.
+        ordered: one order over all topics, likewise.
         bound: the listeners, when somebody else binds them and closes them.
         folder: of what belongs to this server while it runs.
         shares: other processes serve the same documents.
@@ -65,13 +66,14 @@ class Server(Embedding):
         *,
         address: str | None = None,
         port: int | None = None,
+        ordered: bool | None = None,
         bound: Sequence[Bound] | None = None,
         folder: Path | None = None,
         shares: bool = False,
         reload: Callable[[], Awaitable[Sequence[str]]] | None = None,
         reread: Callable[[], ServerConfig] | None = None,
     ) -> None:
-        super().__init__(config, address=address, port=port)
+        super().__init__(config, address=address, port=port, ordered=ordered)
         self.config.check()
         for host in self.config.hosts:
             load_plugins(host.plugins)
@@ -160,7 +162,8 @@ class Server(Embedding):
             loop.add_signal_handler(signal.SIGQUIT, dump_tasks)
             self._tells_systemd = True
         alarm = StuckAlarm(loop) if handle_signals else contextlib.nullcontext()
-        hub = self._hub = Hub(loop, bus=bus, shared=self._folder)
+        ordered = self.config.ordered
+        hub = self._hub = Hub(loop, bus=bus, shared=self._folder, ordered=ordered)
         try:
             with alarm:
                 await self._serve(hub, on_ready, url)

@@ -155,10 +155,11 @@ def test_what_counts_from_the_next_start_on(scene):
     other = replace(
         config,
         workers=2,
+        ordered=True,
         hosts=(replace(host, durability="relaxed"),),
         listeners=(ListenerConfig("unix:x"),),
     )
     assert restart_needed(config, config) == []
     assert restart_needed(config, other) == [
-        *("workers", "listeners", f"the journal of {host.root}"),
+        *("workers", "ordered", "listeners", f"the journal of {host.root}"),
     ]
