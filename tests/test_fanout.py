@@ -3,7 +3,7 @@ import weakref
 
 import pytest
 
-from beamfast._fanout import TopicRegistry
+from beamfast._fanout import TopicRegistry, has_topics
 from beamfast._outbound import Outbound
 from beamfast._wire import LoopState
 
@@ -87,6 +87,7 @@ def test_a_connection_can_be_in_many_topics(registry, loop, join):
     names = [f"topic {index}" for index in range(50)]
     subscriber = join(*names)
     assert registry.topics_of(subscriber) == names
+    assert has_topics(subscriber)
     for name in names:
         registry.publish(name, b".")
     loop.run()
@@ -95,6 +96,15 @@ def test_a_connection_can_be_in_many_topics(registry, loop, join):
         registry.unsubscribe(subscriber, name)
     assert sum(registry.publish(name, b"!") for name in names) == 33
     subscriber.connection_lost(None)
+    assert registry.topics() == []
+    assert not has_topics(subscriber)
+
+
+def test_inside_a_fragmented_message_nobody_can_subscribe(registry, loop, join):
+    subscriber = join()
+    subscriber.is_mid_message = True
+    with pytest.raises(RuntimeError, match="inside a fragmented message"):
+        registry.subscribe(subscriber, "a", bytes)
     assert registry.topics() == []
 
 

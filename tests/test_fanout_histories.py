@@ -410,6 +410,28 @@ class History:
         assert self.registry.topics() == []
 
 
+def test_a_window_begins_anew_when_who_waits_for_it_has_been_sent_the_rest(
+    registry, loop, join
+):
+    def publish(*numbers):
+        for number in numbers:
+            registry.publish("a", b"a%d" % number)
+        loop.run()
+        return early.received(), late.received()
+
+    early, late = join(), join()
+    early.coding = late.coding = CODINGS[1]
+    registry.subscribe(early, "a", plain)
+    publish(1, 2, 3)
+    registry.subscribe(late, "a", plain)
+    compressed, as_it_is = publish(4, 5)
+    assert [match[4] for match in ITEM.finditer(compressed)] == [b"3", b"4"]
+    assert as_it_is == b"a4;a5;"
+    one, other = publish(6)
+    assert one == other
+    assert ITEM.fullmatch(one).group(3, 4, 6) == (b"1", b"0", b"6")
+
+
 @pytest.mark.parametrize("block", range(4))
 @pytest.mark.parametrize("factory", [asyncio.new_event_loop, uvloop.new_event_loop])
 def test_random_histories_agree_with_the_model(factory, block):

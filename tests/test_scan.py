@@ -8,10 +8,14 @@ HEAD = LINE + b"Host: a\r\n"
 
 
 class Request:
-    __slots__ = ("headers", "method", "path", "query", "target", "url", "user")
+    __slots__ = (
+        *("_is_websocket", "headers", "method", "path", "query"),
+        *("target", "url", "user"),
+    )
 
     def __init__(self):
         self.user = "nobody"
+        self._is_websocket = False
 
 
 class Calls:
@@ -134,6 +138,24 @@ def test_what_is_not_plain_is_left_alone(scanner, data):
 
 def test_a_connection_that_stays_may_say_so(scanner):
     assert scanner.read(HEAD + b"Connection: keep-alive\r\n\r\n") is not None
+
+
+@pytest.mark.parametrize(
+    ("method", "protocol", "connection", "is_websocket"),
+    [
+        ("GET", "websocket", "Upgrade", True),
+        ("GET", "WebSocket", "keep-alive, Upgrade", True),
+        ("HEAD", "websocket", "Upgrade", None),
+        ("GET", "h2c", "Upgrade", None),
+        ("GET", "websocket", "keep-alive", None),
+    ],
+)
+def test_a_connection_may_become_a_websocket_and_nothing_else(
+    scanner, method, protocol, connection, is_websocket
+):
+    head = f"Host: a\r\nConnection: {connection}\r\nUpgrade: {protocol}\r\n\r\n"
+    request = scanner.read(f"{method} / HTTP/1.1\r\n{head}".encode())
+    assert (request and request._is_websocket) is is_websocket
 
 
 @pytest.mark.parametrize(("limit", "is_read"), [(17, True), (16, False)])
