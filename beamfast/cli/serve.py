@@ -69,6 +69,9 @@ if TYPE_CHECKING:
 @click.option(
     "--daemon", is_flag=True, help="Leave the terminal when the server is ready."
 )
+@click.option(
+    "--watch", is_flag=True, help="Reload the configuration file when it is saved."
+)
 @click.option("--test-config", is_flag=True, help="Check PATH, and start nothing.")
 @click.option("-v", "--verbose", is_flag=True, help="Say what happens.")
 def serve(

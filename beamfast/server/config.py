@@ -193,6 +193,7 @@ class ServerConfig:
         ordered: whoever follows several topics gets their messages in the order in
             which a process published them; see :class:`~beamfast.pubsub.hub.Hub`.
         verbose: say what happens.
+        watch: read the configuration file again when it was saved.
         listeners: instead of address and port.
         limits: how much clients may take.
         daemon: how to leave the terminal.
@@ -211,6 +212,7 @@ class ServerConfig:
     trusted_proxies: tuple[str, ...] = ()
     ordered: bool = False
     verbose: bool = False
+    watch: bool = False
     listeners: tuple[ListenerConfig, ...] = ()
     limits: LimitsConfig = LimitsConfig()
     daemon: DaemonConfig = DaemonConfig()
@@ -260,6 +262,8 @@ class ServerConfig:
                 problems.append(f"trusted_proxies: {error}")
         if self.ordered not in (True, False):
             problems.append(f"ordered: {self.ordered!r} is neither true nor false")
+        if self.watch and self.file is None:
+            problems.append("watch: a folder has no configuration file to watch")
         certified = any(host.ssl_cert for host in self.hosts)
         encrypted = any(one.tls for one in self.places)
         if encrypted and not certified:

@@ -25,6 +25,7 @@ from beamfast.server.control import (
     config_from_json,
     config_to_json,
 )
+from beamfast.server.filewatch import FileWatch
 from beamfast.server.slot import Slot
 
 logger: logging.Logger = logging.getLogger("beamfast.supervisor")
@@ -44,11 +45,16 @@ class Reloading:
         command: prints the configuration.
         accept: told of a configuration before the workers build it, and may raise
             :exc:`ConfigError`; then, with True, that it is in place.
+        file: where the configuration is read.
     """
 
     def __init__(
-        self, command: Sequence[str], accept: Callable[[ServerConfig, bool], None]
+        self,
+        command: Sequence[str],
+        accept: Callable[[ServerConfig, bool], None],
+        file: FileWatch,
     ) -> None:
+        self.file: FileWatch = file
         self._command = command
         self._accept = accept
         self._askers: list[Asker] = []

@@ -28,6 +28,7 @@ from beamfast.server.commands import announced
 from beamfast.server.config import ServerConfig
 from beamfast.server.embedding import Embedding, Source
 from beamfast.server.farewell import Farewell
+from beamfast.server.filewatch import INTERVAL, FileWatch
 from beamfast.server.forwarded import TrustedProxies
 from beamfast.server.hosting import Hosting
 from beamfast.server.listener import Closable, listen
@@ -161,11 +162,13 @@ class Server(Embedding):
             loop.add_signal_handler(signal.SIGUSR2, _refuse_replacement)
             loop.add_signal_handler(signal.SIGQUIT, dump_tasks)
             self._tells_systemd = True
-        alarm = StuckAlarm(loop) if handle_signals else contextlib.nullcontext()
         ordered = self.config.ordered
         hub = self._hub = Hub(loop, bus=bus, shared=self._folder, ordered=ordered)
         try:
-            with alarm:
+            with contextlib.ExitStack() as stack:
+                if handle_signals:
+                    stack.enter_context(StuckAlarm(loop))
+                    stack.callback(loop.create_task(self._watch()).cancel)
                 await self._serve(hub, on_ready, url)
         finally:
             self._hub = None
@@ -251,6 +254,16 @@ class Server(Embedding):
         if self._tells_systemd and interval is not None:
             self._tell(systemd.WATCHDOG)
             self._watchdog = loop.call_later(interval, self._feed_watchdog, loop)
+
+    async def _watch(self) -> None:
+        """Reload whenever the configuration was saved, while it says so."""
+        if self.config.file is None:
+            return
+        watch = FileWatch(self.config.file)
+        while True:
+            await asyncio.sleep(INTERVAL)
+            if watch.has_changed() and self.config.watch:
+                await self.reload()
 
     async def reload(self) -> Sequence[str]:
         """

@@ -36,6 +36,7 @@ from beamfast.server.control import (
     config_to_json,
     overrides_to_json,
 )
+from beamfast.server.filewatch import FileWatch
 from beamfast.server.generation import Generation
 from beamfast.server.reading import command, config_command
 from beamfast.server.reloading import Asker, Reloading, restart_needed
@@ -107,7 +108,7 @@ class Supervisor:
         self._exit_code = 0
         self.generation: Generation = Generation(self)
         self.reloading: Reloading = Reloading(
-            config_command(self.path, overrides), self._accept
+            config_command(self.path, overrides), self._accept, FileWatch(self.path)
         )
 
     def bind(self) -> str:
@@ -299,6 +300,8 @@ class Supervisor:
         for slot in self.slots:
             self._look_after(slot, now)
         self.generation.look(now)
+        if self.config.watch and self.reloading.file.has_changed():
+            self.reload(now)
         self.reloading.look(now)
         self._begin_reload(now)
         if systemd.watchdog_interval() is not None:

@@ -52,6 +52,21 @@ def test_lines_10_and_59_a_reload_says_so_and_counts_for_the_next_request(runnin
     assert named(running) == {"two"}
 
 
+@pytest.mark.parametrize("workers", ["0", "2"], ids=["alone", "two workers"])
+def test_a_saved_file_counts_without_a_word(serve, site, monkeypatch, workers):
+    monkeypatch.chdir(site.parent)
+    file = site.parent / "site.toml"
+    file.write_text(CONFIG)
+    server = serve("--workers", workers, "--watch", "--verbose", root=file)
+    saved = site.parent / "saved"
+    saved.write_text(CONFIG.replace("server_header", "server_heder"))
+    saved.replace(file)
+    server.wait_for_line("The configuration stays as it was")
+    file.write_text(CONFIG.replace('"one"', '"two"'))
+    server.wait_for_line("Configuration reloaded successfully")
+    assert named(server) == {"two"}
+
+
 def test_lines_11_and_60_a_broken_file_changes_nothing_and_says_why(running):
     reload(running, CONFIG.replace("server_header", "server_heder"))
     running.wait_for_line("The configuration stays as it was")

@@ -67,3 +67,9 @@ def test_a_loopback_address_needs_no_flag(tmp_path):
 )
 def test_loopback_names(name, expected):
     assert is_loopback_name(name) is expected
+
+
+def test_a_folder_has_no_file_to_watch(tmp_path):
+    with pytest.raises(ConfigError, match="no configuration file to watch"):
+        ServerConfig((HostConfig(tmp_path),), watch=True).check()
+    ServerConfig((HostConfig(tmp_path),), watch=True, file=tmp_path / "a").check()

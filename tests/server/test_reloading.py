@@ -3,6 +3,7 @@
 import json
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,7 @@ from beamfast.server.control import (
     REFUSED,
     config_to_json,
 )
+from beamfast.server.filewatch import FileWatch
 from beamfast.server.reloading import Reloading, restart_needed
 
 
@@ -41,7 +43,7 @@ class Scene:
 
     def start(self, code: str, exits: int = 0) -> None:
         command = [sys.executable, "-c", f"{code}; raise SystemExit({exits})"]
-        self.reloading = Reloading(command, self.accept)
+        self.reloading = Reloading(command, self.accept, FileWatch(Path(__file__)))
         self.reloading.ask(self.answers.append)
         assert self.reloading.begin(0.0) is not None
 
