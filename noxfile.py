@@ -23,7 +23,7 @@ EXTENSIONS = [
     f"beamfast._{name}"
     for name in (
         *("frames", "fields", "head", "slots", "scan"),
-        *("answer", "known", "logline", "phases"),
+        *("answer", "known", "logline", "phases", "inbox"),
         *("wheel", "backlog", "wire", "outbound", "lanes", "fanout"),
     )
 ]
@@ -41,6 +41,7 @@ CORE_TESTS = [
     *("tests/test_answer.py", "tests/test_known.py"),
     *("tests/test_logline.py", "tests/test_phases.py"),
     *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
+    "tests/test_inbox.py",
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
     *("tests/test_lanes.py", "tests/test_fanout.py", "tests/test_fanout_histories.py"),
 ]

@@ -34,6 +34,7 @@ setup(
         extension("_known", "_fields", "_slots"),
         extension("_logline", "_slots"),
         extension("_phases", "_fields"),
+        extension("_inbox"),
         extension("_wheel"),
         extension("_backlog"),
         extension("_wire", "_backlog", "_wheel"),

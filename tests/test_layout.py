@@ -38,6 +38,7 @@ CYTHON_IMPORTS = {
     "_fields": {"cpython", "libc"},
     "_head": {"cpython"},
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
+    "_inbox": {"cython"},
     "_slots": {"cython", "cpython"},
     "_logline": {"cython", "cpython", "libc", "beamfast._slots"},
     "_answer": {

@@ -14,10 +14,10 @@ from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Final, Literal
 
+from beamfast._inbox import MESSAGES
 from beamfast.client.dial import Route, dial
 from beamfast.client.redirect import follow
 from beamfast.client.retry import BackOff, is_passing
-from beamfast.connection.conversation import MESSAGES
 from beamfast.connection.dialogue import Dialogue
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import ConnectError, ConnectionClosed

@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
 from typing import Any, Final
 
-from beamfast.connection.conversation import MESSAGES, Conversation
+from beamfast._inbox import IS_ASKED, MESSAGES
+from beamfast.connection.conversation import Conversation
 from beamfast.connection.link import Link
 from beamfast.connection.listeners import Listener, Listeners
 from beamfast.connection.streaming import PieceIterator
@@ -146,8 +147,8 @@ class Receiver(Link):
         if isinstance(on_message, CommonHandler):
             on_message = on_message.of(self)
         try:
-            while on_message is not None and conversation.messages:
-                await on_message(self._take(conversation))
+            while on_message is not None and conversation.count:
+                await on_message(conversation.take_in_turn(self))
         except ConnectionClosed:
             pass
         except Exception as error:
@@ -160,22 +161,12 @@ class Receiver(Link):
     # Receiving (pull mode).
 
     def __aiter__(self) -> AsyncIterator[str | bytes]:
-        return self
-
-    async def __anext__(self) -> str | bytes:
         conversation = self._conversation
-        if (
-            conversation is not None
-            and conversation.is_pulled
-            and conversation.messages
-        ):
-            return self._take(conversation)
-        try:
-            return await self.recv()
-        except ConnectionClosed as end:
-            if end.code in _ENDINGS:
-                raise StopAsyncIteration from None
-            raise
+        return self if conversation is None else conversation.iterate(self)
+
+    def __anext__(self) -> Coroutine[Any, Any, str | bytes]:
+        conversation = self._conversation or self._talk()
+        return anext(conversation.iterate(self))
 
     async def recv(self, *, decode: bool = True) -> str | bytes:
         """
@@ -190,11 +181,7 @@ class Receiver(Link):
             ConnectionClosed: there are no more messages.
             InvalidState: messages go to ``on_message``, or nobody wants them.
         """
-        conversation = self._talk()
-        while not conversation.messages:
-            self._before_waiting()
-            await conversation.arrival()
-        message = self._take(conversation)
+        message: str | bytes = await self._talk().next_message(self)
         return message if decode or isinstance(message, bytes) else message.encode()
 
     def recv_streaming(self, *, decode: bool = True) -> PieceIterator:
@@ -224,8 +211,9 @@ class Receiver(Link):
     def _begin_stream(self, *, as_text: bool) -> MessageStream | None:
         """Return the message to take pieces of, None while one is being skipped."""
         conversation = self._talk()
-        if conversation.messages:
-            stream = MessageStream.of(self._take(conversation), as_text=as_text)
+        if conversation.count:
+            message = conversation.take_in_turn(self)
+            stream = MessageStream.of(message, as_text=as_text)
         elif self._driver.is_streaming:
             return None
         else:
@@ -252,25 +240,29 @@ class Receiver(Link):
         self._before_waiting()
         await self._converse().arrival()
 
-    def _before_waiting(self) -> None:
+    def _before_waiting(self, is_loop: bool = False) -> None:
         """
         Let everything leave that may have waited for the program.
 
         Raises:
             ConnectionClosed: nothing will come.
+            StopAsyncIteration: the same, when a loop may just end.
         """
         self._fail_at_last()
         self._release()
         if self._state is State.CLOSED:
-            raise self._closed()
+            end = self._closed()
+            if is_loop and end.code in _ENDINGS:
+                raise StopAsyncIteration
+            raise end
 
     def pause_reading(self) -> None:
         """Read nothing from the socket for now, not even pongs."""
-        self._converse().pause()
+        self._converse().pause(IS_ASKED)
 
     def resume_reading(self) -> None:
         """Go on after :meth:`pause_reading`."""
-        self._converse().resume()
+        self._converse().resume(IS_ASKED)
 
     def _talk(self) -> Conversation:
         conversation = self._conversation
@@ -280,15 +272,12 @@ class Receiver(Link):
             raise InvalidState("no handler: messages go to on_message, or are dropped")
         return conversation
 
-    def _take(self, conversation: Conversation) -> str | bytes:
-        message = conversation.take()
-        if conversation.messages and not conversation.is_held:
-            # Replies to what one read brought leave together: when the buffer is
-            # empty, at the latest at the end of this turn.
-            conversation.is_held = True
-            self.cork()
-            self._surroundings.loop.call_soon(self._release)
-        return message
+    def _hold(self) -> None:
+        # Replies to what one read brought leave together: when the buffer is
+        # empty, at the latest at the end of this turn.
+        self._converse().is_held = True
+        self.cork()
+        self._surroundings.loop.call_soon(self._release)
 
     def _release(self) -> None:
         conversation = self._conversation

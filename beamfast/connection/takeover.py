@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from beamfast.connection.conversation import MESSAGES
+from beamfast._inbox import MESSAGES
 from beamfast.connection.dialogue import Dialogue
 from beamfast.connection.websocket import WebSocket
 from beamfast.errors import HandshakeError

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from beamfast.connection.conversation import BYTES, MESSAGES, Conversation
+from beamfast.connection.conversation import Conversation
 from beamfast.errors import ConnectionClosed
 from beamfast.http import Headers, Request
 
@@ -24,77 +24,6 @@ async def test_the_url_is_what_the_client_asked_for(conversation, is_secure, hos
     request.is_secure = is_secure
     conversation.introduce(request)
     assert (conversation.url, conversation.request) == (url, request)
-
-
-async def test_a_full_buffer_stops_the_reader_until_half_is_taken(
-    conversation, transport
-):
-    for number in range(MESSAGES):
-        assert transport.reading
-        conversation.put(str(number))
-    assert not transport.reading
-    for number in range(MESSAGES // 2):
-        assert not transport.reading
-        assert conversation.take() == str(number)
-    assert transport.reading
-
-
-async def test_bytes_count_as_well(conversation, transport):
-    conversation.put(b"x" * (BYTES - 1))
-    assert transport.reading
-    conversation.put(b"x")
-    assert not transport.reading
-    conversation.take()
-    assert transport.reading
-
-
-async def test_a_reader_that_waits_gets_a_whole_read_before_it_stops(
-    conversation, transport
-):
-    waiting = asyncio.ensure_future(conversation.arrival())
-    await asyncio.sleep(0)
-    for _ in range(2 * MESSAGES):
-        conversation.put("x")
-    assert transport.reading
-    await waiting
-    conversation.put("x")
-    assert not transport.reading
-
-
-async def test_asked_pauses_and_a_full_buffer_are_counted_apart(
-    conversation, transport
-):
-    conversation.pause()
-    for _ in range(MESSAGES):
-        conversation.put("x")
-    conversation.resume()
-    assert not transport.reading
-    for _ in range(MESSAGES):
-        conversation.take()
-    assert transport.reading
-    assert transport.faults == []
-
-
-async def test_after_a_close_the_buffer_takes_no_more_than_its_limit(
-    conversation, transport
-):
-    conversation.read_to_the_end()
-    conversation.pause()
-    for number in range(2 * MESSAGES):
-        conversation.put(str(number))
-    assert transport.reading
-    taken = []
-    while conversation.messages:
-        taken.append(conversation.take())
-    assert taken == [str(number) for number in range(MESSAGES)]
-
-
-async def test_a_closing_transport_is_left_alone(conversation, transport):
-    transport.closing = True
-    conversation.pause()
-    conversation.resume()
-    assert transport.reading
-    assert transport.faults == []
 
 
 async def test_the_end_wakes_everybody(conversation):

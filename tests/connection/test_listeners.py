@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from beamfast._frames import build_frame
-from beamfast.connection.conversation import MESSAGES
+from beamfast._inbox import MESSAGES
 from beamfast.connection.listeners import Listeners
 from beamfast.errors import InvalidState
 

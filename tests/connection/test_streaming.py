@@ -15,7 +15,7 @@ from websockets.asyncio.server import serve as serve_peer
 from beamfast import connect
 from beamfast._fanout import TopicRegistry
 from beamfast._frames import build_frame
-from beamfast.connection.conversation import BYTES, MESSAGES
+from beamfast._inbox import BYTES, MESSAGES
 from beamfast.connection.http import HttpConnection
 from beamfast.connection.service import Service
 from beamfast.errors import ConnectionClosed, InvalidState
