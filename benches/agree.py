@@ -3,14 +3,17 @@
 
 ``python -m benches.agree`` lets both ask the same server for the same things,
 alternating, and prints rates, percentiles and the server's CPU time with the ratio
-of the two: first what C found. Where the client in Python is a part of its figures,
-what it says about that itself stands below.
+of the two, the median of those of all pairs: first what C found. Behind them stands
+how often each had to be woken for one operation, because the server pays for that.
+Where the client in Python is a part of its figures, what it says about that itself
+stands below.
 """
 
 import argparse
 import asyncio
 import json
 import os
+import resource
 import statistics
 import subprocess
 import tempfile
@@ -39,9 +42,12 @@ def of_c(mode: str, address: str, pid: int, **options: object) -> dict[str, floa
     words += [f"--{name}={value}" for name, value in options.items()]
     command = [program("load"), mode]
     command += [part for word in words for part in word.split("=", 1)]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw
     done = subprocess.run(command, capture_output=True, text=True, check=True)
+    waits = resource.getrusage(resource.RUSAGE_CHILDREN).ru_nvcsw - before
     found = json.loads(done.stdout)
     return {
+        "waits": waits / found["operations"],
         "rate": found["operations"] / found["wall_ns"] * 1e9,
         "p50": found["p50_ns"] / 1e9,
         "p99": found["p99_ns"] / 1e9,
@@ -49,40 +55,48 @@ def of_c(mode: str, address: str, pid: int, **options: object) -> dict[str, floa
     }
 
 
-def of_python(row: Row) -> dict[str, Any]:
-    """Return the same of a row of ``beamfast bench``."""
+def of_python(row: Row, waits_before: int) -> dict[str, Any]:
+    """Return the same of a row of ``beamfast bench`` that has just been measured."""
+    waits = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - waits_before
     shares = row.percentiles()
     cpu = (row.cpu_seconds or 0.0) / max(row.count, 1)
     figures = {"rate": row.rate, "p50": shares[50.0], "p99": shares[99.0], "cpu": cpu}
+    figures["waits"] = waits / max(row.count, 1)
     return figures | {"load": row.load_share, "doubts": doubts([row])}
 
 
-async def requests(address: str, pid: int, number: int, connections: int) -> Row:
+async def requests(
+    address: str, pid: int, number: int, connections: int
+) -> dict[str, Any]:
     """Ask for the page."""
     load = Load(address, partial(cpu_seconds, pid))
     await load.get(number // 8, connections, int)
-    return await load.get(number, connections, int)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    row = await load.get(number, connections, int)
+    return of_python(row, before)
 
 
-async def edits(address: str, pid: int, number: int, viewers: int) -> Row:
+async def edits(address: str, pid: int, number: int, viewers: int) -> dict[str, Any]:
     """Edit, one after the other, until every viewer has it."""
     load = Load(address, partial(cpu_seconds, pid))
     try:
         await load.open_viewers(viewers, int)
         await load.edit(SELECTOR, number // 8, 0, int)
-        return (await load.edit(SELECTOR, number, 0, int))[1]
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+        return of_python((await load.edit(SELECTOR, number, 0, int))[1], before)
     finally:
         await load.close()
 
 
 def line(name: str, pairs: list[tuple[dict[str, float], dict[str, Any]]]) -> str:
-    """Return a row: each measure of C and of Python, medians, and their ratio."""
+    """Return a row: medians of each measure of C and of Python, and their ratio."""
     cells = []
     for measure in MEASURES:
         ours, theirs = (
             statistics.median(pair[side][measure] for pair in pairs) for side in (1, 0)
         )
-        ratio = ours / theirs
+        # The two of a pair had the same machine, as far as there is such a thing.
+        ratio = statistics.median(pair[1][measure] / pair[0][measure] for pair in pairs)
         mark = "" if abs(ratio - 1) <= WANTED else " !"
         scale, unit = (1, "/s") if measure == "rate" else (1e6, " us")
         cells.append(
@@ -90,6 +104,10 @@ def line(name: str, pairs: list[tuple[dict[str, float], dict[str, Any]]]) -> str
             f"= {ratio:.2f}{mark}"
         )
     share = statistics.median(pair[1]["load"] for pair in pairs)
+    waits = [
+        statistics.median(pair[side]["waits"] for pair in pairs) for side in (0, 1)
+    ]
+    cells.append(f"woken {waits[0]:.2f} {waits[1]:.2f}")
     text = f"{name}: {', '.join(cells)} (client at {share:.0%} of a core)"
     doubted = [pair[1]["doubts"][0] for pair in pairs if pair[1]["doubts"]]
     if 2 * len(doubted) > len(pairs):
@@ -119,7 +137,7 @@ def main() -> None:
             pairs: list[Any] = [
                 (
                     of_c("get", address, pid, connections=connections, rounds=rounds),
-                    of_python(runner.run(requests(address, pid, number, connections))),
+                    runner.run(requests(address, pid, number, connections)),
                 )
                 for _ in range(options.repeats)
             ]
@@ -128,9 +146,7 @@ def main() -> None:
         pairs = [
             (
                 of_c("fanout", address, pid, put="/index.html", path="/", **count),
-                of_python(
-                    runner.run(edits(address, pid, options.edits, options.viewers))
-                ),
+                runner.run(edits(address, pid, options.edits, options.viewers)),
             )
             for _ in range(options.repeats)
         ]

@@ -10,29 +10,27 @@ edit led to: who else edits the page meanwhile is not counted.
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-import re
-import ssl as tls
 from array import array
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from time import perf_counter, process_time
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from beamfast.bench.kept import Answer, KeptConnection
 from beamfast.bench.row import Row
-from beamfast.client.websocket import connect
-from beamfast.connection.websocket import WebSocket
+from beamfast.bench.viewer import Arrivals, Viewer
+from beamfast.client.dial import Route
 from beamfast.errors import ConnectError
 from beamfast.protocol.url import parse_websocket_url
 
 #: Handshakes under way at a time; a listen queue holds more.
 OPENING: Final = 64
-#: Seconds that the last items may take after the last edit was answered.
+#: Seconds that an edit may take to reach every viewer once it was answered.
 SETTLING: Final = 5.0
-
-_VERSION: Final = re.compile(r'itemprop="version">([^<]+)<')
+#: Seconds without any answer after which nothing more is expected.
+SILENCE: Final = 30.0
 
 Progress = Callable[[int], object]
 CpuClock = Callable[[], float | None]
@@ -57,12 +55,12 @@ class Load:
     def __init__(self, url: str, cpu_clock: CpuClock = lambda: None) -> None:
         self.url: str = url
         self._parsed = parse_websocket_url(url)
-        self._ssl = tls.create_default_context() if self._parsed.is_secure else None
+        self._route = Route()
+        secure = self._parsed.is_secure
+        self._ssl = self._route.context(None) if secure else None
         self._cpu_clock = cpu_clock
-        self._viewers: list[WebSocket] = []
-        self._arrivals: dict[str, array[float]] = {}
-        #: Some edit has reached the last viewer.
-        self._everywhere = asyncio.Event()
+        self._viewers: list[Viewer] = []
+        self._arrivals = Arrivals()
 
     async def close(self) -> None:
         """Close every viewer."""
@@ -84,15 +82,8 @@ class Load:
         async def opener() -> None:
             for _ in numbers:
                 began = perf_counter()
-                viewer = await connect(
-                    self.url,
-                    subprotocols=["beam.v1"],
-                    compression=None,
-                    ping_interval=0,
-                    open_timeout=60.0,
-                )
+                viewer = await Viewer.open(self._parsed, self._route, self._arrivals)
                 samples.append(perf_counter() - began)
-                viewer.on("message", self._arrive)
                 self._viewers.append(viewer)
                 progress(1)
 
@@ -127,12 +118,12 @@ class Load:
             status = await connection.repeat(self._parsed.resource, turns, sample)
             if status != 200:
                 # Once more, for what it says.
-                answer = await connection.request("GET", self._parsed.resource)
+                answer = await self._ask(connection, "GET")
                 self._expect(answer, "GET", 200)
 
         try:
             with Span(self._cpu_clock) as span:
-                await asyncio.gather(*map(ask, kept))
+                await self._watched(asyncio.gather(*map(ask, kept)), samples)
         except ConnectionError as error:
             raise BenchError(f"GET {self.url}: {error}") from None
         finally:
@@ -149,7 +140,8 @@ class Load:
         Args:
             selector: of the element; the first match counts.
             number: of edits.
-            rate: edits a second; 0 for each as soon as the one before is answered.
+            rate: edits a second; 0 for each as soon as every viewer has the one
+                before, if that takes no more than :data:`SETTLING` seconds.
             progress: told about each edit.
 
         Returns:
@@ -160,31 +152,41 @@ class Load:
         """
         writer = await self._connect()
         fields = [("Range", f"selector={quote(selector)}")]
-        resource = self._parsed.resource
         answers: dict[str, Answer] = {}
         paced = f"at {rate:g}/s" if rate else "one after the other"
-        self._arrivals.clear()
+        arrivals, viewers = self._arrivals, len(self._viewers)
+        arrivals.times.clear()
+        patience = SETTLING
         try:
             content = await self._read(writer, selector)
             with Span(self._cpu_clock) as span:
                 began = perf_counter()
-                for index in range(number):
-                    if rate:
-                        await asyncio.sleep(began + index / rate - perf_counter())
-                    answer = await writer.request("PUT", resource, fields, content)
+                for index in range(1, number + 1):
+                    arrivals.hold()
+                    answer = await self._ask(writer, "PUT", fields, content)
                     self._expect(answer, f"PUT {selector}", 206)
-                    answers[str(answer.headers.get("etag")).strip('"')] = answer
+                    version = str(answer.headers.get("etag")).strip('"')
+                    answers[version] = answer
                     progress(1)
-                await self._settle(answers)
+                    if rate:
+                        patience = max(0.0, began + index / rate - perf_counter())
+                    if not await arrivals.reach(version, viewers, patience):
+                        # Who has missed one is waited for at the end only.
+                        patience = 0.0
+                    if rate and index < number:
+                        await asyncio.sleep(began + index / rate - perf_counter())
+                end = perf_counter() + SETTLING
+                for version in answers:
+                    patience = max(0.0, end - perf_counter())
+                    await arrivals.reach(version, viewers, patience)
         except ConnectionError as error:
             raise BenchError(f"{self.url}: {error}") from None
         finally:
             writer.close()
         received = array("d")
         for version, answer in answers.items():
-            arrived = self._arrivals.get(version, ())
+            arrived = arrivals.times.get(version, ())
             received.extend(at - answer.sent_at for at in arrived)
-        viewers = len(self._viewers)
         lost = len(answers) * viewers - len(received)
         return (
             span.row(f"edit, {paced}", [one.seconds for one in answers.values()]),
@@ -197,6 +199,23 @@ class Load:
         except OSError as error:
             raise BenchError(f"{self.url}: {error}") from None
 
+    async def _ask(
+        self,
+        connection: KeptConnection,
+        method: str,
+        fields: Iterable[tuple[str, str]] = (),
+        body: bytes = b"",
+    ) -> Answer:
+        resource = self._parsed.resource
+        try:
+            async with asyncio.timeout(SILENCE):
+                return await connection.request(method, resource, fields, body)
+        except TimeoutError:
+            raise self._silent() from None
+
+    def _silent(self) -> BenchError:
+        return BenchError(f"{self.url} has not answered for {SILENCE:g} s")
+
     def _expect(self, answer: Answer, what: str, status: int) -> None:
         if answer.status != status:
             text = answer.body.decode("utf-8", "replace").strip()[:200]
@@ -208,7 +227,7 @@ class Load:
             ("Range", f"selector={quote(selector)}"),
             ("Accept", "application/json"),
         ]
-        answer = await writer.request("GET", self._parsed.resource, fields)
+        answer = await self._ask(writer, "GET", fields)
         self._expect(answer, f"GET {selector}", 206)
         try:
             first: str = json.loads(answer.body)[0]
@@ -216,27 +235,18 @@ class Load:
             raise BenchError(f"{self.url} has no selectors: is it beamfast?") from None
         return first.encode()
 
-    def _arrive(self, message: str | bytes) -> None:
-        """Note when an edit reached a viewer."""
-        at = perf_counter()
-        version = _VERSION.search(message) if isinstance(message, str) else None
-        if version is None:
-            return
-        arrived = self._arrivals.get(version[1])
-        if arrived is None:
-            arrived = self._arrivals[version[1]] = array("d")
-        arrived.append(at)
-        if len(arrived) >= len(self._viewers):
-            self._everywhere.set()
-
-    async def _settle(self, versions: Iterable[str]) -> None:
-        """Wait until every viewer has every edit, but not for ever."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(SETTLING):
-                for version in versions:
-                    while len(self._arrivals.get(version, ())) < len(self._viewers):
-                        self._everywhere.clear()
-                        await self._everywhere.wait()
+    async def _watched(
+        self, asking: asyncio.Future[Any], samples: array[float]
+    ) -> None:
+        """Wait for the end of what adds to ``samples``, unless it no longer does."""
+        seen = -1
+        while not asking.done():
+            if seen == len(samples):
+                asking.cancel()
+                raise self._silent()
+            seen = len(samples)
+            await asyncio.wait([asking], timeout=SILENCE)
+        await asking
 
 
 class Span:
@@ -249,6 +259,9 @@ class Span:
         self._load_seconds = 0.0
 
     def __enter__(self) -> Span:
+        # A collection would be in the middle of somebody's time.
+        gc.collect()
+        gc.disable()
         self._cpu_began = self._cpu_clock() or 0.0
         self._load_seconds = -process_time()
         self._began = perf_counter()
@@ -259,6 +272,7 @@ class Span:
         self._load_seconds += process_time()
         used = self._cpu_clock()
         self._cpu_seconds = None if used is None else used - self._cpu_began
+        gc.enable()
 
     def row(
         self,

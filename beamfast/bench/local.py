@@ -8,11 +8,12 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
-from threading import Thread
 from typing import Final
 
 from beamfast import __version__
@@ -26,7 +27,7 @@ PAGE: Final = (
     "<!DOCTYPE html>\n<title>Benchmark</title>\n"
     '<p id="live">0</p>\n<p>' + "A live page. " * 150 + "</p>\n"
 )
-_READY: Final = re.compile(r"Ready at (\S+)")
+_READY: Final = re.compile(r"Ready at (\S+)\s")
 
 
 @contextmanager
@@ -42,49 +43,47 @@ def local_server(folder: Path) -> Iterator[tuple[str, int]]:
     """
     (folder / "index.html").write_text(PAGE)
     command = [sys.executable, "-m", "beamfast", "serve", str(folder)]
-    process = subprocess.Popen(  # noqa: S603 - the own package
-        [*command, "--port", "0", "--workers", "0", "--no-open"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    assert process.stdout is not None
-    # Of its access log: nobody reads it, and it must not fill the pipe.
-    drain = Thread(target=_drain, args=[process.stdout.fileno()])
-    try:
-        said = ""
-        for line in process.stdout:
-            said += line
-            if ready := _READY.search(line):
-                drain.start()
-                yield ready[1], process.pid
-                return
-        raise BenchError(f"the server did not start: {said.strip()}")
-    finally:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(30)
-        process.kill()
-        process.wait()
-        if drain.ident is not None:
-            drain.join()
-        process.stdout.close()
+    # Its access log goes to a file: who reads a pipe is woken for every line.
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(  # noqa: S603 - the own package
+            [*command, "--port", "0", "--workers", "0", "--no-open"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield _address(process, log.fileno()), process.pid
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(30)
+            process.kill()
+            process.wait()
 
 
-def _drain(descriptor: int) -> None:
-    while os.read(descriptor, 2**16):
-        pass
+def _address(process: subprocess.Popen[bytes], log: int) -> str:
+    """Wait until the server says where it is."""
+    while True:
+        has_ended = process.poll() is not None
+        # Not read(): the position is the one that the server writes at.
+        said = os.pread(log, 2**16, 0).decode("utf-8", "replace")
+        if ready := _READY.search(said):
+            return ready[1]
+        if has_ended:
+            raise BenchError(f"the server did not start: {said.strip()}")
+        time.sleep(0.02)
 
 
 def cpu_seconds(pid: int) -> float | None:
     """Return the CPU time of a process, where the system says so in ``/proc``."""
+    nanoseconds = 0
     try:
-        # The name in parentheses may hold spaces (proc_pid_stat(5)).
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with suppress(FileNotFoundError):  # a thread that has just ended
+                nanoseconds += int((task / "schedstat").read_text().split()[0])
     except OSError:
         return None
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return nanoseconds / 1e9
 
 
 def make_room(descriptors: int) -> None:

@@ -68,8 +68,12 @@ _OWN: Final = 0.1
     "--selector",
     help="Element of URL that is edited: put back as it is. Without it none is.",
 )
-@click.option("--json", "json_file", type=click.Path(path_type=Path))
-@click.option("--plot", type=click.Path(path_type=Path), help="Write an SVG picture.")
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write an SVG picture.",
+)
 def bench(
     url: str | None,
     *,
@@ -94,6 +98,8 @@ def bench(
     for file in (json_file, plot):
         if file is not None and not file.absolute().parent.is_dir():
             fail(f"there is no folder for {file}", UNUSABLE)
+    if plot is not None and plot.suffix.lower() != ".svg":
+        fail(f"the picture is SVG, and {plot} does not end in .svg", UNUSABLE)
     try:
         make_room(2 * options["viewers"] + options["connections"] + _SPARE)
         with _server(url, selector) as (address, chosen, clock):
@@ -113,11 +119,18 @@ def bench(
             "options": {"url": url, "selector": selector, **options},
             "rows": [row.as_json() for row in rows],
         }
-        json_file.write_text(json.dumps(found, indent=2) + "\n")
+        _write(json_file, json.dumps(found, indent=2) + "\n")
     if plot is not None:
-        plot.write_text(svg(rows, f"{options['viewers']} viewers"))
+        _write(plot, svg(rows, f"{options['viewers']} viewers"))
     if lost := sum(row.lost for row in rows):
         fail(f"{lost} edits did not reach a viewer", FAILURE)
+
+
+def _write(file: Path, text: str) -> None:
+    try:
+        file.write_text(text, "utf-8")
+    except OSError as error:
+        fail(f"cannot write {file}: {error.strerror}", FAILURE)
 
 
 @contextmanager

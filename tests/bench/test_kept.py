@@ -1,5 +1,7 @@
 """A connection that asks again and again."""
 
+import asyncio
+
 import pytest
 
 from beamfast.bench.kept import KeptConnection
@@ -59,6 +61,65 @@ async def test_a_request_is_repeated_until_the_turns_are_over_or_it_fails(peer):
     assert all(seconds > 0 for seconds in samples)
     assert [head.split()[1] for head in heads] == [b"/a", b"/a", b"/b", b"/b"]
     connection.close()
+
+
+async def test_an_answer_is_not_whole_because_a_part_is_as_long_as_the_last(peer):
+    heads = []
+
+    async def handle(reader, writer):
+        short = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+        long = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhi, again"
+        for answer in (short, long, short, long):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(answer[: len(short)])
+            await writer.drain()
+            await asyncio.sleep(0.05)
+            writer.write(answer[len(short) :])
+        await reader.read()
+
+    connection = await peer(handle)
+    samples = []
+    assert await connection.repeat("/a", iter(range(4)), samples.append) == 200
+    assert len(samples) == len(heads) == 4
+    connection.close()
+
+
+async def test_more_connections_than_requests_are_no_harm(peer):
+    async def handle(reader, writer):
+        await reader.read()
+
+    connection = await peer(handle)
+    assert await connection.repeat("/a", iter(()), list) == 200
+    connection.close()
+
+
+async def test_a_large_body_goes_out_whole(peer):
+    body = bytes(range(256)) * 2**15
+
+    async def handle(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        assert await reader.readexactly(len(body)) == body
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    connection = await peer(handle)
+    assert (await connection.request("PUT", "/", body=body)).status == 204
+    connection.close()
+
+
+async def test_user_and_password_of_the_address_are_sent(serve):
+    heads = []
+
+    async def handle(reader, writer):
+        for _ in range(2):
+            heads.append(await reader.readuntil(b"\r\n\r\n"))
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    address = (await serve(handle)).replace("//", "//ann:secret@")
+    connection = await KeptConnection.open(parse_websocket_url(address))
+    await connection.request("GET", "/")
+    await connection.repeat("/", iter(range(1)), [].append)
+    connection.close()
+    assert all(b"\r\nAuthorization: Basic YW5uOnNlY3JldA==\r\n" in one for one in heads)
 
 
 async def test_a_server_that_hangs_up_ends_the_repetition(peer):

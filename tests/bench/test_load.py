@@ -71,7 +71,7 @@ async def test_edits_of_others_are_not_counted(load, served):
 async def test_an_edit_that_a_viewer_does_not_get_is_lost(load, monkeypatch):
     monkeypatch.setattr("beamfast.bench.load.SETTLING", 0.1)
     await load.open_viewers(2, lambda _: None)
-    load._viewers[0].off("message", load._arrive)
+    load._viewers[0].abort()
     _, received = await load.edit(SELECTOR, 3, 0, lambda _: None)
     assert (received.count, received.lost) == (3, 3)
 
@@ -107,6 +107,27 @@ async def test_a_server_without_selectors_is_an_error(serve, content):
     load = Load(await serve(handle))
     with pytest.raises(BenchError, match="is it beamfast"):
         await load.edit("p", 1, 0, lambda _: None)
+
+
+async def test_a_server_that_says_nothing_is_an_error(serve, monkeypatch):
+    monkeypatch.setattr("beamfast.bench.load.SILENCE", 0.1)
+
+    async def handle(reader, writer):
+        await reader.read()
+
+    load = Load(await serve(handle))
+    with pytest.raises(BenchError, match=r"has not answered for 0\.1 s"):
+        await load.get(5, 2, lambda _: None)
+    with pytest.raises(BenchError, match=r"has not answered for 0\.1 s"):
+        await load.edit("p", 1, 0, lambda _: None)
+
+
+async def test_edits_of_a_page_with_a_lost_viewer_go_on(load, monkeypatch):
+    monkeypatch.setattr("beamfast.bench.load.SETTLING", 0.2)
+    await load.open_viewers(3, lambda _: None)
+    load._viewers[1].abort()
+    _, received = await load.edit(SELECTOR, 20, 100, lambda _: None)
+    assert (received.count, received.lost) == (40, 20)
 
 
 def test_another_scheme_is_an_error():

@@ -47,6 +47,8 @@ def test_a_running_server_is_measured_without_edits_unless_an_element_is_named(
     [
         (["ws://localhost/"], 2, "no http or https address"),
         (["--json", "/nowhere/found.json"], 2, "there is no folder"),
+        (["--json", "."], 2, "is a directory"),
+        (["--plot", "found.png"], 2, "does not end in .svg"),
         (["--viewers", "-1"], 2, "--viewers"),
         (["http://127.0.0.1:1/"], 1, "127.0.0.1"),
         (["--viewers", "99999999999"], 1, "ulimit"),
