@@ -177,6 +177,18 @@ cdef class Fields:
         at = self.find(key, 0)
         return None if at < 0 else self.value(at)
 
+    def only(self, bytes key not None):
+        """Return the value of this name; None without one, or with several."""
+        cdef Py_ssize_t at
+        cdef list values
+        if self.names is None:
+            values = self.found.get(key)
+            return values[0] if values is not None and len(values) == 1 else None
+        at = self.find(key, 0)
+        if at < 0 or self.find(key, at + 1) >= 0:
+            return None
+        return self.value(at)
+
     def values(self, bytes key not None) -> list:
         """Return every value of this name, one for each line."""
         cdef Py_ssize_t at

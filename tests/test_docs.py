@@ -175,7 +175,7 @@ INSIDE = {
     *("is_paused", "is_closing", "is_mid_message", "waits_for_peer", "leave_epochs"),
     *("coding", "queue_bytes_limit", "queue_items_limit", "on_overflow", "opened"),
     *("deadline", "on_deadline", "on_drain", "expire", "frame_item", "frame_message"),
-    *("of_request", "begin", "pull", "read_early", "has_any", "whole"),
+    *("of_request", "begin", "pull", "read_early", "has_any", "only", "whole"),
 }
 
 

@@ -67,6 +67,13 @@ def test_what_is_no_list_of_pairs_of_bytes_is_refused(raw):
         put(raw)
 
 
+def test_an_only_value_is_not_one_of_several(make):
+    fields = make(RAW)
+    assert fields.only(b"a") == b"2"
+    assert fields.only(b"b") is None
+    assert fields.only(b"c") is None
+
+
 def test_a_scanned_head_is_taken_apart_when_that_is_asked_for():
     raw = [(b"Host", b"h"), *RAW]
     fields = scanned(RAW)

@@ -20,7 +20,12 @@ from beamfast.errors import HandshakeError
 from beamfast.http import Headers, Request, Response, Upgrade
 from beamfast.protocol.deflate import Deflate
 from beamfast.protocol.epochs import DEDICATED, SHARED
-from beamfast.protocol.extensions import FIELD, Extension, negotiate, parse_extensions
+from beamfast.protocol.extensions import (
+    OFFERS,
+    Extension,
+    negotiate,
+    parse_extensions,
+)
 from beamfast.protocol.handshake import (
     bare_upgrade,
     check_upgrade,
@@ -35,6 +40,7 @@ from beamfast.protocol.http11 import (
 
 _WITHOUT_LENGTH: Final = frozenset({101, 204, 304})
 _BARE: Final = frozenset({204, 304})
+_NO_EXTENSIONS: Final[tuple[Extension, ...]] = ()
 
 
 def head(
@@ -137,10 +143,13 @@ def become_websocket(
     """
     upgrade = response.upgrade
     assert upgrade is not None
-    if upgrade.legacy_drafts and is_legacy(request.headers):
+    headers = request.headers
+    if upgrade.legacy_drafts and is_legacy(headers):
         return open_legacy(transport, service, request, response, start)
+    answer, extensions = "", _NO_EXTENSIONS
     try:
-        answer, extensions = compression_of(service, request, upgrade)
+        if upgrade.compression is not None and headers.has(OFFERS):
+            answer, extensions = compression_of(service, request, upgrade)
         key = check_upgrade(request)
     except HandshakeError as error:
         return Response(error.status, str(error), headers=error.headers)
@@ -148,12 +157,12 @@ def become_websocket(
         response.headers.update(
             upgrade_fields(key, subprotocol=upgrade.subprotocol, extensions=answer)
         )
-        transport.write(_lines(service, response, None))
+        first = _lines(service, response, None)
     else:
         # As above, without an object for each field.
-        transport.write(b"%b%b\r\n" % (bare_upgrade(key), service.own_lines()))
+        first = bare_upgrade(key, service.own_lines())
     websocket = WebSocket.of_request(request, upgrade, service, extensions)
-    start(websocket, transport, service, request, upgrade.on_open)
+    start(websocket, transport, service, request, upgrade.on_open, first)
     return websocket
 
 
@@ -169,8 +178,6 @@ def compression_of(
     Raises:
         HandshakeError: 400, the client's offer cannot be read.
     """
-    if upgrade.compression is None or FIELD not in request.headers:
-        return "", ()
     is_shared = upgrade.compression == "shared"
     offers = parse_extensions(request.headers)
     answers, active = negotiate(offers, [SHARED if is_shared else DEDICATED])
@@ -207,10 +214,26 @@ def start(
     service: Service,
     request: Request,
     on_open: Callable[[Any], object],
+    first: bytes = b"",
 ) -> None:
-    """Put a WebSocket or an event stream on its transport and open it."""
+    """
+    Put a WebSocket or an event stream on its transport and open it.
+
+    Args:
+        connection: not attached yet.
+        transport: of the request.
+        service: of the process.
+        request: that asked for it.
+        on_open: called with the connection.
+        first: bytes that leave before all others.
+    """
     transport.set_protocol(connection)
     connection.attach(transport, service.registry.state)
+    if first and connection.is_paused:
+        # Behind what the transport holds: not in a queue that may be dropped.
+        transport.write(first)
+    elif first:
+        connection.write(first)
     connection.opened = service.second()
     if isinstance(connection, WebSocket):
         connection.open(on_open, request)

@@ -19,6 +19,8 @@ from beamfast.http import Headers
 Parameters = Sequence[tuple[str, str | None]]
 
 FIELD: Final = "Sec-WebSocket-Extensions"
+#: The same as :meth:`Headers.has` takes it.
+OFFERS: Final = b"sec-websocket-extensions"
 
 # Possessive, so that no field is read more than once (CVE-2020-7663 was a parser
 # that went back in unclosed quoted strings).

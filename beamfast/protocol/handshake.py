@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from beamfast.errors import HandshakeError
 from beamfast.http import Headers, Request, Response, Upgrade
-from beamfast.protocol.extensions import parse_extensions
+from beamfast.protocol.extensions import OFFERS, parse_extensions
 from beamfast.protocol.target import is_authority
 
 #: Version of RFC 6455 in ``Sec-WebSocket-Version``.
@@ -33,8 +33,9 @@ Subprotocols = Sequence[str] | Callable[[list[str]], str | None]
 OLD_ORIGIN: Final = "sec-websocket-origin"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_SHA1: Final = hashlib.sha1(usedforsecurity=False)
 #: Sixteen bytes as Base64.
-_KEY: Final = re.compile(r"[A-Za-z0-9+/]{22}==")
+_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Fields that the handshake writes itself; nobody else may.
@@ -60,8 +61,10 @@ def accept_key(key: str) -> str:
 
 
 def _accept(key: str) -> bytes:
-    digest = hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest()
-    return binascii.b2a_base64(digest, newline=False)
+    # To begin one costs more than to copy one that has begun.
+    proof = _SHA1.copy()
+    proof.update(key.encode() + _GUID)
+    return binascii.b2a_base64(proof.digest(), newline=False)
 
 
 def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> str:
@@ -77,10 +80,11 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
     headers = request.headers
     if not request.is_websocket:
         raise HandshakeError(400, "Not a WebSocket request")
-    if is_hixie(headers):
-        # The marks of the drafts before version 4 (hixie-75 and hixie-76).
-        raise HandshakeError(400, "Unsupported WebSocket draft")
-    if headers.get_all("sec-websocket-version") not in [[one] for one in versions]:
+    version = headers.only(b"sec-websocket-version")
+    if version is None or version.decode("latin-1") not in versions:
+        if is_hixie(headers):
+            # The marks of the drafts before version 4 (hixie-75 and hixie-76).
+            raise HandshakeError(400, "Unsupported WebSocket draft")
         # RFC 6455, 4.2.2: say what is spoken here; RFC 9110, 15.5.22: and how.
         spoken = [
             ("Sec-WebSocket-Version", ", ".join(versions)),
@@ -88,12 +92,13 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
             ("Connection", "Upgrade"),
         ]
         raise HandshakeError(426, "Unsupported WebSocket version", spoken)
-    keys = headers.get_all("sec-websocket-key")
-    if len(keys) != 1 or not _KEY.fullmatch(keys[0]):
+    key = headers.only(b"sec-websocket-key")
+    if key is None or not _KEY.fullmatch(key):
         raise HandshakeError(400, "Missing or invalid Sec-WebSocket-Key")
-    parse_extensions(headers)
-    request.handshake_key = keys[0]
-    return keys[0]
+    if headers.has(OFFERS):
+        parse_extensions(headers)
+    request.handshake_key = key.decode("ascii")
+    return request.handshake_key
 
 
 def is_hixie(headers: Headers) -> bool:
@@ -239,12 +244,18 @@ def upgrade_fields(
     return Headers([*further_fields(headers), *fields] if headers else fields)
 
 
-def bare_upgrade(key: str) -> bytes:
-    """Return status line and fields of a 101 with nothing but what has to be."""
+def bare_upgrade(key: str, more: bytes) -> bytes:
+    """
+    Return a 101 with nothing but what has to be, and ``more``.
+
+    Args:
+        key: of the request.
+        more: lines of the server, each with its line end.
+    """
     return (
         b"HTTP/1.1 101 Switching Protocols\r\n"
         b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: %b\r\n" % _accept(key)
+        b"Sec-WebSocket-Accept: %b\r\n%b\r\n" % (_accept(key), more)
     )
 
 
