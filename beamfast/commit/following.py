@@ -43,12 +43,13 @@ FILTERS: Final = 1024
 Greeting = Callable[[Version], None]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Wish:
     """Who wants to follow which document, and how."""
 
     subscriber: Any
     keeper: Keeper
+    topic: str
     wire_form: WireForm
     filters: frozenset[Selector]
     greet: Greeting | None
@@ -125,17 +126,18 @@ class Followers:
         if filters and len(self._replica.filters(keeper) | filters) > FILTERS:
             raise TooManyFilters("The document has too many different filters")
         wire_form = self._forms.get(subscriber, form)
-        wish = _Wish(subscriber, keeper, wire_form, filters, greet, form.may_resync)
-        place = subscriber, self._replica.topic(location)
+        topic = self._replica.topic(location)
+        may_resync = form.may_resync
+        wish = _Wish(subscriber, keeper, topic, wire_form, filters, greet, may_resync)
+        place = subscriber, topic
         if after is not None:
             self._stop_joining(place)
-        # They may be replaying what nobody would send again.
-        former = self._joining.setdefault(place, [])
-        if not former and after is None and self._is_ready(keeper):
+        elif place not in self._joining and self._is_ready(keeper):
             # The usual case takes no turn of the loop.
-            del self._joining[place]
             self._join(wish)
             return
+        # They may be replaying what nobody would send again.
+        former = self._joining.setdefault(place, [])
         task = self._loop.create_task(self._catch_up(wish, after, [*former]))
         former.append(task)
         task.add_done_callback(partial(self._joined, place))
@@ -203,17 +205,16 @@ class Followers:
         self._subscribe(wish)
 
     def _subscribe(self, wish: _Wish) -> None:
-        topic = self._replica.topic(wish.keeper.location)
         self._hub.subscribe(
             wish.subscriber,
-            topic,
+            wish.topic,
             wish.wire_form,
             wish.filters,
             slow_consumer="resync" if wish.may_resync else "close",
             refresh=self._copies.send if wish.may_resync else None,
         )
         if self.audience is not None:
-            self.audience.join(topic, wish.subscriber)
+            self.audience.join(wish.topic, wish.subscriber)
 
     async def _replay(self, wish: _Wish, after: Version | None) -> bool:
         """Send what came after ``after`` and join; False when that cannot be."""

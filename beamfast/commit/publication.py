@@ -9,7 +9,6 @@ each is built once however many there are, and a replay has the same bytes.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from msgspec import structs
@@ -81,8 +80,7 @@ class DocumentSubscriber(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ItemForm:
+class ItemForm(NamedTuple):
     """
     What one subscriber wants of its items.
 

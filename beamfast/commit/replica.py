@@ -64,6 +64,7 @@ class Replica:
         self._hub = hub
         self._on_moved = on_moved
         self._on_stale = on_stale
+        self._topics = f"document:{store.root}:"
         self._keepers: OrderedDict[str, Keeper] = OrderedDict()
         #: Returns the keeper with a key, None for a document that is not known.
         self.get: Callable[[str], Keeper | None] = self._keepers.get
@@ -108,7 +109,7 @@ class Replica:
 
     def topic(self, location: Location) -> str:
         """Return the name of the topic of a document."""
-        return f"document:{self._store.root}:{location.key}"
+        return self._topics + location.key
 
     def filters(self, keeper: Keeper) -> frozenset[Selector]:
         """Return every filter that somebody in this process has on a document."""
@@ -117,7 +118,7 @@ class Replica:
 
     def of_topic(self, topic: str) -> Keeper | None:
         """Return the keeper whose topic this is, if it is known."""
-        return self._keepers.get(topic.removeprefix(f"document:{self._store.root}:"))
+        return self._keepers.get(topic.removeprefix(self._topics))
 
     # State.
 

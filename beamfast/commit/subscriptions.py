@@ -9,6 +9,8 @@ for, a client is in one lane of each topic, and gets an edit once.
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -158,3 +160,33 @@ class Subscriptions:
         self._is_implicit = False
         del self._followed[one.location.key]
         self._committer.unsubscribe(self._subscriber, one.location)
+
+
+@dataclass(slots=True)
+class Talk:
+    """
+    A client that has sent messages.
+
+    Attributes:
+        form: of its items, once it has asked for some.
+        subscriptions: what it follows.
+        allowance: messages that it may send at once.
+        counted: when that was, in seconds.
+    """
+
+    form: ItemForm
+    subscriptions: Subscriptions
+    allowance: float = math.inf
+    counted: float = 0.0
+
+    def takes(self, rate: float) -> bool:
+        """Return False for a message that comes too soon; ``rate`` per second."""
+        if not rate:
+            return True
+        now = time.monotonic()
+        allowance = self.allowance + (now - self.counted) * rate
+        self.allowance, self.counted = min(allowance, max(rate, 1.0)), now
+        if self.allowance < 1.0:
+            return False
+        self.allowance -= 1.0
+        return True

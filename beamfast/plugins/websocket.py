@@ -18,15 +18,13 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
-import math
-import time
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
-from beamfast.commit.subscriptions import Subscriptions
+from beamfast.commit.subscriptions import Subscriptions, Talk
 from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
@@ -48,6 +46,9 @@ from beamfast.protocol.subscribing import EVERYTHING, Refused, Wish, read_wish
 from beamfast.protocol.target import parse_target, query_parameter
 from beamfast.rights import MayRead, Streams
 
+#: Documents whose usual subscribers are remembered.
+USUAL: Final = 256
+_NOTHING: Final = (None, None)
 #: Subprotocol of items that carry versions.
 SUBPROTOCOL: Final = "beam.v1"
 #: How this plugin knows its own probes.
@@ -130,10 +131,18 @@ class WebSocketPlugin(Plugin[Options]):
         self._receiver = CommonHandler(self._receive)
         self._streams = Streams(_UPGRADE, _end, self._forget, self._paths)
         # Few have these.
-        self._talks: dict[Any, _Talk] = {}
+        self._talks: dict[Any, Talk] = {}
         self._addresses: dict[Any, str] = {}
         self._per_address: Counter[str] = Counter()
         self._context: Context
+        self._allowed: tuple[str, ...] = ()
+        # What most agree on, by path.
+        self._usual: dict[str, tuple[Location | None, Upgrade | None]] = {}
+        # Otherwise it depends on who asks, or on how a document is called.
+        options = self.options
+        self._is_personal = (
+            options.max_connections_per_ip > 0 or options.url_form == "subscriber"
+        )
         self._heir: WebSocketPlugin | None = None
 
     def reload(self, previous: WebSocketPlugin) -> None:
@@ -151,6 +160,7 @@ class WebSocketPlugin(Plugin[Options]):
     def start(self, context: Context) -> None:
         """Have rules that change counted for open sockets too."""
         self._context = context
+        self._allowed = (*self.options.allowed_origins, *context.allowed_origins)
         self._streams.start(context.rights)
 
     def handle_request(self, request: Request, context: Context) -> Response | None:
@@ -167,10 +177,35 @@ class WebSocketPlugin(Plugin[Options]):
             if self.options.strict_handshake:
                 raise
             return None
-        allowed = (*self.options.allowed_origins, *context.allowed_origins)
-        check_origin(request, allowed)
+        check_origin(request, self._allowed)
         self._check_room(request.remote_addr)
         location = context.store.find(request.path)
+        if self._is_usual(request):
+            found, upgrade = self._usual.get(request.path, _NOTHING)
+            if found is not location or upgrade is None:
+                # Clients choose the documents, which need not exist.
+                if len(self._usual) >= USUAL:
+                    self._usual.clear()
+                upgrade = self._upgrade(request, context, location)
+                self._usual[request.path] = location, upgrade
+        else:
+            upgrade = self._upgrade(request, context, location)
+        return Response(101, upgrade=upgrade)
+
+    def _is_usual(self, request: Request) -> bool:
+        """Tell whether nothing but the document matters in what was asked for."""
+        return not (
+            request.query
+            or request.roles
+            or request.expires is not None
+            or self._is_personal
+            or request.headers.has(b"sec-websocket-protocol")
+        )
+
+    def _upgrade(
+        self, request: Request, context: Context, location: Location
+    ) -> Upgrade:
+        """Return what is agreed with the sender of a request."""
         options = self.options
         after = query_parameter(request.query, "since")
         offered = offered_subprotocols(request.headers)
@@ -183,8 +218,8 @@ class WebSocketPlugin(Plugin[Options]):
             and query_parameter(request.query, "presence") is not None
         )
         if options.url_form == "subscriber":
-            form = replace(form, url=request.url)
-        upgrade = Upgrade(
+            form = form._replace(url=request.url)
+        return Upgrade(
             partial(
                 self._begin,
                 *(context, location, form, after, wants_presence),
@@ -198,7 +233,6 @@ class WebSocketPlugin(Plugin[Options]):
             stall_timeout=options.stall_timeout,
             compression=None if options.compression == "off" else options.compression,
         )
-        return Response(101, upgrade=upgrade)
 
     def handle_response(
         self, request: Request, response: Response, context: Context
@@ -238,14 +272,10 @@ class WebSocketPlugin(Plugin[Options]):
             self._per_address[address] += 1
         websocket.on_message = self._receiver
         websocket.queue_items_limit = self.options.broadcast_buffer_size
-        greet = partial(_greet, websocket, form, location.key)
-        context.committer.subscribe(
-            websocket,
-            location,
-            form,
-            after=after,
-            greet=greet if form.is_versioned else None,
-        )
+        greet = None
+        if form.is_versioned:
+            greet = partial(_greet, websocket, form, location.key)
+        context.committer.subscribe(websocket, location, form, after=after, greet=greet)
         if wants_presence and (audience := context.committer.audience) is not None:
             audience.attend(websocket, location, form)
         if number:
@@ -283,23 +313,23 @@ class WebSocketPlugin(Plugin[Options]):
         except Refused as refused:
             websocket.send_nowait(refused.reply())
 
-    def _talk(self, websocket: Any) -> _Talk:
+    def _talk(self, websocket: Any) -> Talk:
         talk = self._talks.get(websocket)
         if talk is None:
             form = self._versioned if websocket.subprotocol else self._bare
             if self.options.stream_item == "auto":
-                form = replace(form, itemtype=LEGACY_TYPE)
+                form = form._replace(itemtype=LEGACY_TYPE)
             if self.options.url_form == "subscriber":
-                form = replace(form, url=websocket.path)
+                form = form._replace(url=websocket.path)
             context = self._context
             own = context.store.find(websocket.path)
             subscriptions = Subscriptions(
                 context.committer, websocket, form, own, websocket.path
             )
-            talk = self._talks[websocket] = _Talk(form, subscriptions)
+            talk = self._talks[websocket] = Talk(form, subscriptions)
         return talk
 
-    async def _follow(self, websocket: Any, talk: _Talk, wish: Wish) -> None:
+    async def _follow(self, websocket: Any, talk: Talk, wish: Wish) -> None:
         """
         Carry out one message.
 
@@ -358,36 +388,6 @@ class WebSocketPlugin(Plugin[Options]):
         """Return the paths of what a socket follows."""
         talk = self._talks.get(websocket)
         return (talk.subscriptions.paths if talk else None) or [websocket.path]
-
-
-@dataclass(slots=True)
-class _Talk:
-    """
-    A client that has sent messages.
-
-    Attributes:
-        form: of its items, once it has asked for some.
-        subscriptions: what it follows.
-        allowance: messages that it may send at once.
-        counted: when that was, in seconds.
-    """
-
-    form: ItemForm
-    subscriptions: Subscriptions
-    allowance: float = math.inf
-    counted: float = 0.0
-
-    def takes(self, rate: float) -> bool:
-        """Return False for a message that comes too soon; ``rate`` per second."""
-        if not rate:
-            return True
-        now = time.monotonic()
-        allowance = self.allowance + (now - self.counted) * rate
-        self.allowance, self.counted = min(allowance, max(rate, 1.0)), now
-        if self.allowance < 1.0:
-            return False
-        self.allowance -= 1.0
-        return True
 
 
 def _end(websocket: Any, code: CloseCode) -> None:

@@ -5,6 +5,7 @@ import re
 
 import pytest
 
+from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE, parse
 from beamfast.server.config import PluginConfig
 
@@ -73,6 +74,29 @@ async def test_old_drafts_are_spoken_only_if_asked_for(site, make_site, draft):
     for name in ("Origin", "Sec_WebSocket_Origin"):
         foreign = {**fields, name: "http://evil.example"}
         assert (await old.ask("GET", "/page.html", **foreign)).status == 403
+
+
+async def test_what_is_usual_is_agreed_once_for_each_document(site, monkeypatch):
+    monkeypatch.setattr("beamfast.plugins.websocket.USUAL", 2)
+    first = (await shake(site)).upgrade
+    assert (await shake(site)).upgrade is first
+    assert (await shake(site, "/page.html?since=1-0")).upgrade is not first
+    versioned = await shake(site, Sec_WebSocket_Protocol="beam.v1")
+    assert versioned.upgrade.subprotocol == "beam.v1"
+    for target in ("/other.html", "/third.html", "/page.html"):
+        assert (await shake(site, target)).upgrade is not first
+
+
+async def test_a_path_that_leads_elsewhere_is_agreed_on_anew(site, monkeypatch):
+    monkeypatch.setattr("beamfast.documents.store.FOUND_SECONDS", 0.0)
+    link = site.root / "link.html"
+    for name in ("page.html", "new.html"):
+        (site.root / name).write_text("<p>text")
+        link.unlink(missing_ok=True)
+        link.symlink_to(name)
+        upgrade = (await shake(site, "/link.html")).upgrade
+        found = [one for one in upgrade.on_open.args if isinstance(one, Location)]
+        assert [one.key for one in found] == [f"/{name}"]
 
 
 async def test_a_foreign_origin_is_refused(site):
