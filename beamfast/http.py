@@ -43,6 +43,7 @@ READ_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 WRITE_METHODS: Final = frozenset({"PUT", "POST", "DELETE", "PATCH"})
 #: What a request has that may want an event stream; few have it.
 NAMES_EVENT_STREAM: Final = ((b"accept", b"event-stream"),)
+_NO_FIELDS: Final = Headers()
 
 
 class BodySource(Protocol):
@@ -360,7 +361,7 @@ class Response:
         body: bytes | str | AsyncIterable[bytes] = b"",
         *,
         content_type: str | None = None,
-        headers: Headers | Iterable[tuple[str, str]] = (),
+        headers: Headers | Iterable[tuple[str, str]] = _NO_FIELDS,
         stream: EventStream | None = None,
         upgrade: Upgrade | None = None,
         encoding: str | None = None,
@@ -370,9 +371,8 @@ class Response:
             content_type = content_type or "text/plain; charset=utf-8"
         self.status: int = status
         self.body: bytes | AsyncIterable[bytes] = body
-        self.headers: Headers = (
-            headers.copy() if isinstance(headers, Headers) else Headers(headers)
-        )
+        fields = headers if isinstance(headers, Headers) else Headers(headers)
+        self.headers: Headers = fields.copy()
         if content_type is not None:
             self.headers.set("Content-Type", content_type)
         self.stream: EventStream | None = stream

@@ -66,10 +66,11 @@ class Admission:
         Args:
             client: its address, when that is not the one of the socket.
         """
-        reason = self._reason()
-        if reason is not None:
-            self.refused[reason] += 1
-            return Refusal(self._service.loop)
+        if self.most or self.per_second:
+            reason = self._reason()
+            if reason is not None:
+                self.refused[reason] += 1
+                return Refusal(self._service.loop)
         if client is None and not self.per_address:
             return HttpConnection(self._service)
         return CountedConnection(self._service, self, client)

@@ -41,7 +41,8 @@ class HttpConnection(HttpEndings):
     )
 
     def __init__(self, service: Service) -> None:
-        super().__init__(service)
+        # By name: super() is an object of its own each time.
+        HttpEndings.__init__(self, service)
         self._parser: RequestParser | None = None
         self._peer = "-"
         self._current: Exchange | None = None
@@ -60,7 +61,8 @@ class HttpConnection(HttpEndings):
         peer = transport.get_extra_info("peername")
         # One object for all connections of an address, such as a proxy's.
         self._peer = sys.intern(peer[0]) if isinstance(peer, tuple) else "-"
-        self._watch(self.service.head_timeout)
+        service = self.service
+        service.heartbeat.watch_for(self, service.head_timeout)
 
     def data_received(self, data: bytes) -> None:
         """Parse; the application is called from here for each complete head."""
@@ -391,4 +393,5 @@ class HttpConnection(HttpEndings):
         self._closing = True
         self._parser = self._current = self._waiting = None
         self.service.heartbeat.forget(self)
-        self._pause_reading(False)
+        if self._reading_paused:
+            self._pause_reading(False)

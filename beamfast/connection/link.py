@@ -74,7 +74,8 @@ class Link(Patient):
         surroundings: Surroundings,
         terms: Terms,
     ) -> None:
-        super().__init__(surroundings.loop, terms.stall_timeout)
+        # By name, here and below: super() is an object of its own each time.
+        Patient.__init__(self, surroundings.loop, terms.stall_timeout)
         # One object for all connections of a path.
         self.path: str = sys.intern(path)
         self.user: str | None = None
@@ -239,7 +240,7 @@ class Link(Patient):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave every topic, free what is held, tell whoever waits."""
-        super().connection_lost(exc)
+        Patient.connection_lost(self, exc)
         self._surroundings.heartbeat.forget(self)
         code: int = CloseCode.ABNORMAL_CLOSURE
         reason = ""
@@ -371,10 +372,11 @@ class Link(Patient):
             self._watch(CLOSE_TIMEOUT)
 
     def _watch_pings(self) -> None:
-        if self._terms.ping_interval:
-            self._watch(self._terms.ping_interval)
+        interval, heartbeat = self._terms.ping_interval, self._surroundings.heartbeat
+        if interval:
+            heartbeat.watch_for(self, interval)
         else:
-            self._surroundings.heartbeat.watch(self)
+            heartbeat.watch(self)
 
     def _watch(self, seconds: float) -> None:
         self._surroundings.heartbeat.watch_for(self, seconds)

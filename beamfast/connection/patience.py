@@ -30,7 +30,7 @@ class Patient(Outbound):
     def __init__(
         self, loop: asyncio.AbstractEventLoop, stall_timeout: float = STALL_TIMEOUT
     ) -> None:
-        super().__init__()
+        # What is below makes itself, without a call.
         self._loop = loop
         self._stall_timeout = stall_timeout
         self._paused_at: float | None = None

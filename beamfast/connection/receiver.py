@@ -11,6 +11,7 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable, Coroutine
 from functools import partial
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from beamfast._inbox import IS_ASKED, MESSAGES
@@ -66,7 +67,7 @@ class Receiver(Link):
         if (
             on_message is not None
             and not isinstance(on_message, CommonHandler)
-            and inspect.iscoroutinefunction(on_message)
+            and _is_async(on_message)
         ):
             self._converse()
         if self._conversation is not None and request is not None:
@@ -74,7 +75,7 @@ class Receiver(Link):
 
     def _receiving(self) -> Deliver | None:
         receive = self._receive
-        if isinstance(receive, CommonHandler) or inspect.iscoroutinefunction(receive):
+        if isinstance(receive, CommonHandler) or _is_async(receive):
             return self._put_in_turn
         return receive
 
@@ -324,3 +325,14 @@ class Receiver(Link):
     def _closed(self) -> ConnectionClosed:
         code = self._driver.close_code or CloseCode.ABNORMAL_CLOSURE
         return ConnectionClosed(code, self._driver.close_reason)
+
+
+def _is_async(function: Any) -> bool:
+    """As :func:`inspect.iscoroutinefunction`, which has more to look for."""
+    plain = function.func if type(function) is partial else function
+    if type(plain) is MethodType:
+        plain = plain.__func__
+    if type(plain) is FunctionType and not plain.__dict__:
+        # Nobody has marked it as what it is not.
+        return plain.__code__.co_flags & inspect.CO_COROUTINE != 0
+    return inspect.iscoroutinefunction(function)

@@ -37,8 +37,12 @@ class Terms:
 def terms_of(upgrade: Upgrade, *, is_renewable: bool) -> Terms:
     """Return what a server has agreed to."""
     return _terms(
-        *(upgrade.ping_interval, upgrade.ping_timeout, upgrade.stall_timeout),
-        *(upgrade.subprotocol, upgrade.max_size, upgrade.max_fragments),
+        upgrade.ping_interval,
+        upgrade.ping_timeout,
+        upgrade.stall_timeout,
+        upgrade.subprotocol,
+        upgrade.max_size,
+        upgrade.max_fragments,
         is_renewable,
     )
 

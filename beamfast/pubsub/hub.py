@@ -130,7 +130,10 @@ class Hub:
             ValueError: there is no such policy, ``refresh`` does not fit, or the
                 subscriber is a client's end or on another event loop.
         """
-        check_subscriber(subscriber)
+        if not isinstance(subscriber, Outbound) or getattr(
+            subscriber, "is_client", False
+        ):
+            raise refusal_of(subscriber)
         if wire_form is None:
             wire_form = own_form(subscriber)
         if not self.registry.subscribe(
@@ -247,24 +250,17 @@ class Hub:
             self._log = None
 
 
-def check_subscriber(subscriber: object) -> None:
-    """
-    Refuse what no topic can send to.
-
-    Raises:
-        TypeError: it is not a connection.
-        ValueError: it is a client's end, where each frame has a mask of its own.
-    """
+def refusal_of(subscriber: object) -> Exception:
+    """Return why no topic can send to ``subscriber``."""
     if not isinstance(subscriber, Outbound):
-        raise TypeError(
+        return TypeError(
             "a hub sends to a WebSocket or an EventSource of beamfast, "
             f"not to {type(subscriber).__name__!r}"
         )
-    if getattr(subscriber, "is_client", False):
-        raise ValueError(
-            "topics are for the sockets of a server, as what goes to many is framed "
-            "once; a socket of connect() masks each frame (RFC 6455, 5.3): send() to it"
-        )
+    return ValueError(
+        "topics are for the sockets of a server, as what goes to many is framed "
+        "once; a socket of connect() masks each frame (RFC 6455, 5.3): send() to it"
+    )
 
 
 def own_form(subscriber: Outbound) -> WireForm:

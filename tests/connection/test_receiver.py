@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from functools import partial
 
 import pytest
 
@@ -293,6 +294,30 @@ async def test_a_coroutine_callback_gets_one_message_after_the_other(peer, tasks
     await peer.client.send()
     assert seen == ["1", "11", "2", "22"]
     assert tasks() == 0
+
+
+class Later:
+    def __init__(self, seen):
+        self.seen = seen
+
+    async def receive(self, message, *, times=1):
+        self.seen.append(message * times)
+
+
+@pytest.mark.parametrize("kind", ["method", "partial"])
+async def test_what_returns_a_coroutine_is_awaited(peer, kind):
+    seen = []
+    later = Later(seen)
+    callback, sent = later.receive, "a"
+    if kind == "partial":
+        callback, sent = partial(later.receive, times=2), "aa"
+
+    def setup(websocket):
+        websocket.on_message = callback
+
+    await peer.open(setup)
+    await peer.send(masked(TEXT, b"a"))
+    assert seen == [sent]
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError(), ConnectionClosed(1006)])
