@@ -49,19 +49,38 @@ def run_once(row: Row, contestant: Contestant, port: int, pid: int) -> dict[str,
     options |= row.options
     if contestant is RAW:
         options |= row.raw_options
-    words = [text for key, value in options.items() for text in (f"--{key}", value)]
+    found = generate(row.mode, options, contestant.name)
+    if row.without is not None and contestant is not RAW:
+        rest = generate(row.mode, options | row.without, contestant.name)
+        found["cpu_ns"] -= rest["cpu_ns"]
+    return found
+
+
+def generate(mode: str, options: dict[str, object], name: str) -> dict[str, Any]:
+    """
+    Call the load generator and return what it found.
+
+    Raises:
+        RuntimeError: the server of that name cannot do it.
+    """
+    words = [
+        text
+        for key, value in options.items()
+        if value is not None
+        for text in (f"--{key}", str(value))
+    ]
     try:
         done = subprocess.run(
-            [program("load"), row.mode, *map(str, words)],
+            [program("load"), mode, *words],
             capture_output=True,
             text=True,
             timeout=120,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise RuntimeError(f"{contestant.name}: not done in two minutes") from None
+        raise RuntimeError(f"{name}: not done in two minutes") from None
     if done.returncode:
-        raise RuntimeError(f"{contestant.name}: {done.stderr.strip()}")
+        raise RuntimeError(f"{name}: {done.stderr.strip()}")
     found: dict[str, Any] = json.loads(done.stdout)
     return found
 

@@ -142,7 +142,9 @@ def _ws(port: int, folder: Path) -> list[str]:
 RAW = Contestant(
     "raw",
     lambda port, folder: [str(program("server")), str(port)],
-    frozenset({"echo", "echo-pull", "fanout", "deflate", "get", "storm"}),
+    frozenset(
+        {"echo", "echo-pull", "fanout", "deflate", "edit-fanout", "get", "storm"}
+    ),
     lambda: "this repository",
 )
 #: The hub and a plugin's callbacks, without documents.
@@ -164,7 +166,7 @@ IDLE = Contestant(
 SITE = Contestant(
     "beamfast site",
     _site,
-    frozenset({"get", "storm", "edit", "hold", "hold-http"}),
+    frozenset({"get", "storm", "edit", "edit-fanout", "hold", "hold-http"}),
     lambda: __version__,
 )
 #: A site whose readers log in, and are pinged after two seconds.

@@ -9,8 +9,22 @@ import base64
 from dataclasses import dataclass, field
 from typing import Literal
 
+from beamfast.documents.streamitem import render
+from beamfast.entry import Entry
+
 #: Who connects where only users may.
 USER, PASSWORD = "reader@example.com", "not secret"
+#: Bytes of the message that tells of an edit of 300 B.
+ITEM_SIZE = len(
+    render(
+        Entry(
+            method="PUT",
+            url="/live.html",
+            selector="#live",
+            content=f'<div id="live">{0:0300}</div>',
+        )
+    )
+)
 USER_AND_PASSWORD = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
 
 
@@ -23,7 +37,10 @@ class Row:
         name: what happens.
         mode: of the load generator; contestants say which they can do.
         options: of the load generator.
-        raw_options: what the raw server is asked for instead.
+        raw_options: what the raw server is asked for instead; None takes an option
+            away.
+        without: options of a second run, whose cost is taken off: what the row is
+            not about. Not for the raw server.
         needs: ability of a contestant, when it is not the mode.
         statistic: of the repeats; both sides of a ratio use the same. "received"
             is no time: the bytes that arrive.
@@ -34,7 +51,8 @@ class Row:
     name: str
     mode: str
     options: dict[str, int | str]
-    raw_options: dict[str, int | str] = field(default_factory=dict)
+    raw_options: dict[str, int | str | None] = field(default_factory=dict)
+    without: dict[str, int | str] | None = None
     needs: str = ""
     statistic: Literal["min", "median", "received"] = "median"
     limit: float | None = None
@@ -207,6 +225,24 @@ ROWS = (
             "path": "/live.html",
         },
         needs="edit",
+    ),
+    Row(
+        "edit by PUT, 1000 subscribers, without the edit itself",
+        "fanout",
+        {
+            "connections": 1_000,
+            "size": 300,
+            "rounds": 40,
+            "put": "/live.html",
+            "path": "/live.html",
+            # Both runs last as long: the file is written from time to time.
+            "rate": 50,
+        },
+        raw_options={"put": None, "size": ITEM_SIZE},
+        without={"connections": 0},
+        needs="edit-fanout",
+        statistic="min",
+        limit=1.05,
     ),
     _memory("websocket", "hold", "/", 1741),
     Row(
