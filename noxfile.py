@@ -23,7 +23,7 @@ EXTENSIONS = [
     f"beamfast._{name}"
     for name in (
         *("frames", "fields", "head", "slots", "scan"),
-        *("answer", "known", "logline", "phases", "inbox"),
+        *("answer", "known", "logline", "phases", "shortway", "inbox"),
         *("wheel", "backlog", "wire", "outbound", "lanes", "fanout"),
     )
 ]
@@ -39,7 +39,7 @@ CORE_TESTS = [
     *("pytest", "-q", "tests/test_frames.py", "tests/test_head.py"),
     *("tests/test_fields.py", "tests/test_slots.py", "tests/test_scan.py"),
     *("tests/test_answer.py", "tests/test_known.py"),
-    *("tests/test_logline.py", "tests/test_phases.py"),
+    *("tests/test_logline.py", "tests/test_phases.py", "tests/test_shortway.py"),
     *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
     "tests/test_inbox.py",
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),

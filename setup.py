@@ -36,6 +36,7 @@ setup(
         extension("_phases", "_fields"),
         extension("_inbox"),
         extension("_wheel"),
+        extension("_shortway", "_answer", "_fields", "_scan", "_slots", "_wheel"),
         extension("_backlog"),
         extension("_wire", "_backlog", "_wheel"),
         extension("_outbound", "_backlog", "_frames", "_wire", "_wheel"),

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The fields of :class:`beamfast._answer.AnswerWriter`; nobody cimports them yet."""
+"""What :mod:`beamfast._shortway` takes from :mod:`beamfast._answer`."""
 
 
 cdef class AnswerWriter:
@@ -15,4 +15,5 @@ cdef class AnswerWriter:
     cdef bytes date, own
     cdef long long until
 
+    cdef bytes join(self, object response, bint is_head)
     cdef int turn(self) except -1

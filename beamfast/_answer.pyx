@@ -108,6 +108,9 @@ cdef class AnswerWriter:
             all of it; None when more follows than bytes that are known, or when it
             has a length or a date already, or an empty ``Server``.
         """
+        return self.join(response, is_head)
+
+    cdef bytes join(self, object response, bint is_head):
         cdef bytes body, start, lines, more, length = None, whole
         cdef Fields fields
         cdef Py_ssize_t size

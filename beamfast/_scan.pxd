@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""The fields of :class:`beamfast._scan.HeadScanner`; nobody cimports them yet."""
+"""What :mod:`beamfast._shortway` takes from :mod:`beamfast._scan`."""
 
 from beamfast._fields cimport Fields
 from beamfast._slots cimport Slots
@@ -14,6 +14,7 @@ cdef class HeadScanner:
     cdef dict targets
     cdef list names
 
+    cdef object scan(self, bytes data)
     cdef int examine(self, Fields fields) except -2
     cdef tuple target(self, const char *start, Py_ssize_t size)
     cdef tuple name(self, const char *start, Py_ssize_t size)

@@ -116,6 +116,9 @@ cdef class HeadScanner:
 
     def read(self, bytes data not None):
         """Return the request that ``data`` is; None when a parser has to see it."""
+        return self.scan(data)
+
+    cdef object scan(self, bytes data):
         # Behind its last byte every bytes object has a NUL, which is of no class.
         cdef const char *at = PyBytes_AS_STRING(data)
         cdef const char *end = at + PyBytes_GET_SIZE(data)

@@ -1,5 +1,5 @@
 # cython: language_level=3
-"""What :mod:`beamfast._wire` takes from :mod:`beamfast._wheel`."""
+"""What other compiled modules take from :mod:`beamfast._wheel`."""
 
 from libc.stdint cimport int64_t, uint32_t
 
@@ -19,6 +19,7 @@ cdef class Wheel:
     cdef Py_ssize_t count
     cdef bint is_closed
 
+    cdef int put_off(self, Timed timed, double deadline) except -1
     cdef int place(self, Timed timed) except -1
     cdef int take_out(self, Timed timed) except -1
     cdef int arm(self) except -1

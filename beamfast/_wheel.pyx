@@ -60,18 +60,11 @@ cdef class Wheel:
         A later deadline only changes a number: the bucket is looked at when it
         fires, so traffic that pushes a deadline away moves nothing.
         """
-        cdef bint is_earlier = deadline < timed.deadline
-        timed.deadline = deadline
-        if timed.bucket < 0 or is_earlier:
-            self.place(timed)
+        self.put_off(timed, deadline)
 
     def watch_for(self, Timed timed not None, double seconds) -> None:
         """As :meth:`watch`, with a deadline that is so far away."""
-        cdef double deadline = <double>self.loop.time() + seconds
-        cdef bint is_earlier = deadline < timed.deadline
-        timed.deadline = deadline
-        if timed.bucket < 0 or is_earlier:
-            self.place(timed)
+        self.put_off(timed, <double>self.loop.time() + seconds)
 
     def forget(self, Timed timed not None) -> None:
         """Stop watching; harmless when nothing was watched."""
@@ -96,6 +89,13 @@ cdef class Wheel:
 
     def __len__(self):
         return self.count
+
+    cdef int put_off(self, Timed timed, double deadline) except -1:
+        cdef bint is_earlier = deadline < timed.deadline
+        timed.deadline = deadline
+        if timed.bucket < 0 or is_earlier:
+            self.place(timed)
+        return 0
 
     cdef int place(self, Timed timed) except -1:
         cdef int64_t second, last

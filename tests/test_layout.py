@@ -46,6 +46,10 @@ CYTHON_IMPORTS = {
         *("beamfast._fields", "beamfast._slots"),
     },
     "_known": {"cython", "beamfast._fields", "beamfast._slots"},
+    "_shortway": {
+        *("time", "types", "beamfast._answer", "beamfast._scan"),
+        *("beamfast._slots", "beamfast._wheel"),
+    },
     "_phases": {"types", "cpython", "beamfast._fields"},
     "_backlog": {"cython", "cpython", "libc"},
     "_wheel": {"cpython", "libc"},

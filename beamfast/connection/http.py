@@ -71,21 +71,13 @@ class HttpConnection(HttpEndings):
         service, parser = self.service, self._parser
         if parser is None:
             if self._current is None and not self._reading_paused:
-                request = service.scanner.read(data)
-                if request is not None:
-                    request.remote_addr = self._peer
-                    request.is_secure = self._is_secure
-                    now = request.started = time.monotonic()
-                    answer = service.application(request)
-                    # As nearly every answer does.
-                    if isinstance(answer, Response) and not service.is_draining:
-                        whole = service.answers.whole(answer, request.method == "HEAD")
-                        if whole is not None:
-                            self._transport.write(whole)
-                            deadline = now + service.idle_timeout
-                            service.heartbeat.watch(self, deadline)
-                            return
-                    self._serve(request, answer)
+                served = service.serve(
+                    self, data, self._transport, self._peer, self._is_secure
+                )
+                if served is True:
+                    return
+                if served is not None:
+                    self._serve(*served)
                     return
             parser = self._parser = self._new_parser()
             self._head_due = True

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from beamfast._answer import AnswerWriter
 from beamfast._fanout import TopicRegistry
-from beamfast._scan import HeadScanner
+from beamfast._shortway import ShortWay
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
 from beamfast.http import Headers, Request, Response
@@ -73,7 +73,7 @@ class Surroundings(Protocol):
 Application = Callable[[Request], Response | Awaitable[Response]]
 
 
-class Service(Handlers):
+class Service(ShortWay[Request, Response], Handlers):
     """
     What all connections of a process share.
 
@@ -108,23 +108,21 @@ class Service(Handlers):
         idle_timeout: float = 75.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        super().__init__(loop)
-        self.application = application
+        Handlers.__init__(self, loop)
         self.registry = registry
         self.heartbeat: Heartbeat = Heartbeat(loop)
+        answers = AnswerWriter(Response, status_line, _date_line, clock)
+        ShortWay.__init__(self, Request, Response, answers, self.heartbeat)
+        self.application = application
         self.expiry: Expiry = Expiry(loop)
-        self.answers: AnswerWriter[Response] = AnswerWriter(
-            *(Response, status_line, _date_line, clock)
-        )
-        self.second: Callable[[], int] = self.answers.second
-        self.own_lines: Callable[[], bytes] = self.answers.own_lines
+        self.second: Callable[[], int] = answers.second
+        self.own_lines: Callable[[], bytes] = answers.own_lines
         self.name_server(server)
         self.codings: Codings = Codings()
         self.limits = limits or Limits()
         self.head_timeout = head_timeout
         self.body_timeout = body_timeout
         self.idle_timeout = idle_timeout
-        self.is_draining = False
 
     @property
     def limits(self) -> Limits:
@@ -134,7 +132,7 @@ class Service(Handlers):
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self.scanner: HeadScanner[Request] = head_scanner(limits)
+        self.scanner = head_scanner(limits)
 
     def name_server(self, server: str) -> None:
         """Set the value of the ``Server`` field, empty for none."""
