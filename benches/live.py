@@ -12,7 +12,7 @@ import itertools
 import random
 import ssl
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,13 @@ def items(size: int) -> Iterator[str]:
         yield text[: size - len(ITEM_END)] + ITEM_END
 
 
+@lru_cache
+def contents(text: str) -> tuple[str, ...]:
+    """Read an order, once: what is measured begins with ``publish()``."""
+    _, messages, size, how = text.split()
+    return ("x" * int(size),) * int(messages) if how != "items" else ()
+
+
 class Live:
     """One topic that every connection is subscribed to."""
 
@@ -86,14 +93,15 @@ class Live:
         if isinstance(message, bytes):
             send(message)
             return
-        _, messages, size, how = message.split()
-        if how == "items" and self._items is None:
+        publish = self._hub.publish
+        for content in contents(message) or self._chat(message):
+            publish(TOPIC, content)
+
+    def _chat(self, text: str) -> Iterator[str]:
+        _, messages, size, _how = text.split()
+        if self._items is None:
             self._items = items(int(size))
-        content = "x" * int(size)
-        for _ in range(int(messages)):
-            if how == "items":
-                content = next(self._items)
-            self._hub.publish(TOPIC, content)
+        return itertools.islice(self._items, int(messages))
 
 
 async def _echo(websocket: Any) -> None:
