@@ -24,7 +24,7 @@ EXTENSIONS = [
     for name in (
         *("frames", "fields", "head", "slots", "scan"),
         *("answer", "known", "logline", "phases", "shortway", "inbox"),
-        *("wheel", "backlog", "wire", "outbound", "lanes", "fanout"),
+        *("wheel", "backlog", "wire", "outbound", "lanes", "topic", "fanout"),
     )
 ]
 # Cython adds these to its modules; which of them depends on the version.
@@ -43,7 +43,8 @@ CORE_TESTS = [
     *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
     "tests/test_inbox.py",
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
-    *("tests/test_lanes.py", "tests/test_fanout.py", "tests/test_fanout_histories.py"),
+    *("tests/test_lanes.py", "tests/test_topic.py", "tests/test_fanout.py"),
+    "tests/test_fanout_histories.py",
 ]
 # Left out: memory that runs out, what subclasses have to say, and two kinds of line
 # that run without being traced (without the GIL; after a return in a finally).

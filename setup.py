@@ -41,6 +41,9 @@ setup(
         extension("_wire", "_backlog", "_wheel"),
         extension("_outbound", "_backlog", "_frames", "_wire", "_wheel"),
         extension("_lanes", "_backlog", "_outbound", "_wire", "_wheel"),
-        extension("_fanout", "_backlog", "_lanes", "_outbound", "_wire", "_wheel"),
+        extension("_topic", "_backlog", "_lanes", "_outbound", "_wire", "_wheel"),
+        extension(
+            "_fanout", "_backlog", "_lanes", "_outbound", "_topic", "_wire", "_wheel"
+        ),
     ]
 )

@@ -4,17 +4,8 @@ from typing import Any, Self, final
 
 from beamfast._lanes import Counters
 from beamfast._outbound import Outbound
+from beamfast._topic import Topic
 from beamfast._wire import LoopState
-
-@final
-class Topic:
-    @property
-    def name(self) -> str: ...
-    @property
-    def counters(self) -> Counters: ...
-    @property
-    def filters(self) -> frozenset[Any]: ...
-    def __len__(self) -> int: ...
 
 @final
 class TopicRegistry:
@@ -48,7 +39,6 @@ class TopicRegistry:
         self,
         name: str,
         message: object,
-        *,
         matched: Set[Any] = ...,
         exclude: Outbound | Iterable[Outbound] | None = None,
         same_item: bool = False,

@@ -2,221 +2,21 @@
 # cython: initializedcheck=False, cdivision=True
 # cython: embedsignature=True, embedsignature.format=python
 """
-Topics, and the tick that sends what one loop turn published on them.
+All topics of a process, and the tick that sends what one loop turn published.
 
-A topic has one lane for each wire form, set of filters and way to compress, and
-a subscriber is in one of them. Once per loop turn the tick walks the lanes that
-something was published on, in slices so that everything else gets its turn. What
-a message is, only wire forms know.
-
-Messages that refer to earlier ones have to reach everybody who shares their
-window. Who joins waits beside it, without compression, until the window begins
-anew; who missed something goes back there.
+Once per loop turn the tick walks the lanes that something was published on, in
+slices so that everything else gets its turn. What a message is, only wire forms
+know.
 """
 
 cimport cython
 from libc.stdint cimport uint32_t, uint64_t
 
-from beamfast._backlog cimport SLOW_DROP_OLDEST, SLOW_RESYNC, lane_t, membership_t
+from beamfast._backlog cimport membership_t
 from beamfast._lanes cimport SLICE, Counters, Lane, Turns, policy_of
-from beamfast._outbound cimport (
-    Outbound,
-    conn_is_coded,
-    conn_member,
-    conn_stale,
-    stale_after,
-    stale_missed,
-)
+from beamfast._outbound cimport Outbound, conn_member, conn_stale, stale_missed
+from beamfast._topic cimport WAITING, Topic
 from beamfast._wire cimport CONN_LAGS, CONN_MUTE, CONN_WAITS, MEMBER_STALE, LoopState
-
-
-cdef enum:
-    # With somebody waiting to share the window, it begins anew after so many.
-    EPOCH_LEAST = 4
-
-
-@cython.final
-cdef class Topic:
-    """
-    One name and who listens; ``len()`` says how many.
-
-    Attributes:
-        name: what publishers and subscribers call it.
-        counters: since its first subscriber.
-    """
-
-    def __cinit__(self, str name, TopicRegistry registry):
-        self.name = name
-        self.registry = registry
-        self.by_key = {}
-        self.lanes = ()
-        self.counters = Counters()
-
-    def __len__(self) -> int:
-        cdef Lane lane
-        cdef Py_ssize_t count = 0
-        for lane in self.lanes:
-            count += lane.lane.count
-        return count
-
-    @property
-    def filters(self) -> frozenset:
-        """Every filter that a subscriber has; a publisher says which of them match."""
-        cdef Lane lane
-        if self.union is None:
-            self.union = frozenset().union(*[lane.filters for lane in self.lanes])
-        return self.union
-
-    cdef Lane lane_of(self, Outbound member):
-        """Return the lane that ``member`` is in; there is at most one."""
-        cdef uint32_t index
-        cdef Lane lane
-        for index in range(member.conn.count):
-            lane = <Lane>member.conn.memberships[index].lane.owner
-            if lane.topic is self:
-                return lane
-        return None
-
-    cdef Lane lane_for(self, Outbound member, Lane former, tuple key, int policy):
-        """Return the lane for who joins now and wants what the key says."""
-        cdef const lane_t *left = NULL if former is None else &former.lane
-        coding = key[4]
-        if coding is None or policy >= SLOW_DROP_OLDEST or not coding.has_takeover:
-            return self.lane_at(key, policy, ALONE)
-        shared = self.by_key.get((key, <int>SHARED))
-        if (
-            (shared is None or not (<Lane>shared).coder.messages)
-            and not member.conn.flags & CONN_LAGS
-            and not conn_is_coded(&member.conn, left)
-        ):
-            return self.lane_at(key, policy, SHARED)
-        return self.lane_at(key, policy, WAITING)
-
-    cdef Lane lane_at(self, tuple key, int policy, role_t role):
-        cdef Lane lane = self.by_key.get((key, <int>role))
-        coding = key[4]
-        if lane is not None:
-            return lane
-        if coding is None:
-            coder = None
-        elif role == ALONE:
-            coder = coding.single()
-        else:
-            coder = coding.shared() if role == SHARED else coding.outside()
-        lane = Lane.__new__(Lane, self, self.registry.turns, key, policy, coder)
-        lane.role = role
-        lane.lane.is_shared = role == SHARED
-        lane.lane.is_coded = coder is not None
-        lane.lane.emptied = emptied
-        lane.lane.refresh = refresh
-        lane.lane.withdraw = withdraw
-        self.by_key[key, <int>role] = lane
-        self.waiting += role == WAITING
-        self.lanes = tuple(self.by_key.values())
-        self.union = None
-        return lane
-
-    cdef int release(self, Lane lane) except -1:
-        """Forget an empty lane, and with the last one the topic."""
-        del self.by_key[lane.key, lane.role]
-        self.waiting -= lane.role == WAITING
-        self.lanes = tuple(self.by_key.values())
-        self.union = None
-        if not self.lanes:
-            del self.registry.by_name[self.name]
-        return 0
-
-    cdef int move(self, Outbound member, Lane former, Lane lane) except -1:
-        """Go on in another lane, without a gap or a repeat."""
-        cdef membership_t *left
-        cdef uint32_t state = 0
-        member.catch_up()
-        left = conn_member(&member.conn, &former.lane)
-        if left.state & MEMBER_STALE and lane.lane.policy == SLOW_RESYNC:
-            state = stale_after(lane.lane.seq - stale_missed(left))
-        # First in, then out, or the topic might vanish between the two.
-        member.join(&lane.lane).state = state
-        member.leave(&former.lane, &lane.lane)
-        return 0
-
-    cdef list without(self, object exclude):
-        """Return the members that a message leaves out, each once."""
-        cdef Outbound member
-        cdef Lane lane
-        cdef list found = []
-        if isinstance(exclude, Outbound):
-            exclude = (exclude,)
-        for each in dict.fromkeys(exclude):
-            member = <Outbound?>each
-            lane = self.lane_of(member)
-            if lane is None:
-                continue
-            if lane.lane.is_shared:
-                # Others may refer to what it will not have got.
-                member.leave_epochs()
-            found.append(member)
-        return found
-
-    cdef int admit(self) except -1:
-        """Let who waits for it share a window, where one can begin anew."""
-        cdef Lane waiting, shared
-        cdef uint32_t slot
-        cdef list ready
-        cdef Outbound member
-        for waiting in self.lanes:
-            if waiting.role != WAITING:
-                continue
-            shared = self.by_key.get((waiting.key, <int>SHARED))
-            if shared is not None and 0 < shared.coder.messages < EPOCH_LEAST:
-                continue
-            ready = []
-            for slot in range(waiting.lane.count):
-                member = <Outbound>waiting.lane.entries[slot].conn.owner
-                if not member.conn.flags & (
-                    CONN_WAITS | CONN_LAGS
-                ) and not conn_is_coded(&member.conn, &waiting.lane):
-                    ready.append(member)
-            if not ready:
-                continue
-            if shared is None:
-                shared = self.lane_at(waiting.key, waiting.lane.policy, SHARED)
-            elif shared.coder.messages:
-                # Somebody with unsent messages costs a send: better a bit later.
-                if waiting.is_busy() and not shared.coder.is_over:
-                    continue
-                shared.coder.begin()
-            for member in ready:
-                self.move(member, waiting, shared)
-            for member in ready:
-                member.settle()
-        return 0
-
-
-cdef void emptied(lane_t *lane) noexcept:
-    cdef Lane self = <Lane>lane.owner
-    (<Topic>self.topic).release(self)
-
-
-cdef lane_t *withdraw(lane_t *lane, uint32_t slot) except? NULL:
-    cdef Lane self = <Lane>lane.owner
-    cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
-    cdef Topic topic = <Topic>self.topic
-    cdef Lane outside = topic.lane_at(self.key, lane.policy, WAITING)
-    topic.move(member, self, outside)
-    return &outside.lane
-
-
-cdef int refresh(lane_t *lane, uint32_t slot) except -1:
-    cdef Lane self = <Lane>lane.owner
-    cdef Outbound member = <Outbound>lane.entries[slot].conn.owner
-    cdef Topic topic = <Topic>self.topic
-    try:
-        self.key[3](member, topic.name, self.wire_form)
-    except Exception as error:
-        context = {"message": "a fresh copy failed", "exception": error}
-        member.state.loop.call_exception_handler(context)
-        member.abort()
-    return 0
 
 
 @cython.final
@@ -238,6 +38,7 @@ cdef class TopicRegistry:
 
     def __cinit__(self, loop, LoopState state=None, *, bint ordered=False):
         self.loop = loop
+        self.call_soon = loop.call_soon
         self.turns = Turns.__new__(Turns, ordered)
         self.state = LoopState(loop) if state is None else state
         self.by_name = {}
@@ -293,7 +94,9 @@ cdef class TopicRegistry:
             raise RuntimeError("subscribed inside a fragmented message")
         topic = self.by_name.get(name)
         if topic is None:
-            topic = self.by_name[name] = Topic.__new__(Topic, name, self)
+            topic = self.by_name[name] = Topic.__new__(
+                Topic, name, self.by_name, self.turns
+            )
         key = (wire_form, filters, slow_consumer, refresh, subscriber.coding)
         former = topic.lane_of(subscriber)
         if former is None or former.key != key:
@@ -363,7 +166,6 @@ cdef class TopicRegistry:
         self,
         str name not None,
         message,
-        *,
         matched=frozenset(),
         exclude=None,
         bint same_item=False,
@@ -395,9 +197,9 @@ cdef class TopicRegistry:
         """
         cdef Topic topic = self.by_name.get(name)
         cdef Lane lane
-        cdef dict encoded = {}
-        cdef list concerned = []
+        cdef dict encoded = None
         cdef list excluded = None
+        cdef bytes framed = None
         cdef Py_ssize_t count
         if topic is None:
             return 0
@@ -405,18 +207,25 @@ cdef class TopicRegistry:
             topic.admit()
         if exclude is not None:
             excluded = topic.without(exclude)
-        for lane in topic.lanes:
-            if lane.is_concerned(matched):
-                concerned.append(lane)
-                if lane.wire_form not in encoded:
-                    encoded[lane.wire_form] = <bytes?>lane.wire_form(message)
-        topic.counters.published(len(encoded))
-        self.counters.published(len(encoded))
+        concerned = topic.lanes
+        if topic.lone is not None:
+            framed = <bytes?>topic.lone.wire_form(message)
+        else:
+            concerned, encoded = [], {}
+            for lane in topic.lanes:
+                if lane.is_concerned(matched):
+                    concerned.append(lane)
+                    if lane.wire_form not in encoded:
+                        encoded[lane.wire_form] = <bytes?>lane.wire_form(message)
+        count = 1 if encoded is None else len(encoded)
+        topic.counters.published(count)
+        self.counters.published(count)
         if self.turns.is_ordered:
             self.turns.follow(topic, concerned)
         for lane in concerned:
-            message = encoded[lane.wire_form]
-            self.deliver(lane, message, excluded, same_item, key)
+            if encoded is not None:
+                framed = encoded[lane.wire_form]
+            self.deliver(lane, framed, excluded, same_item, key)
         count = len(topic)
         if excluded:
             count -= len(excluded)
@@ -450,7 +259,7 @@ cdef class TopicRegistry:
 
     cdef int arm(self) except -1:
         self.armed = True
-        self.loop.call_soon(self._tick)
+        self.call_soon(self._tick)
         return 0
 
     def _tick(self):

@@ -105,7 +105,7 @@ cdef class Turns:
     cdef uint32_t group
 
     cdef bint is_empty(self) noexcept
-    cdef int follow(self, object topic, list lanes) except -1
+    cdef int follow(self, object topic, object lanes) except -1
     cdef int seal(self) except -1
     cdef int add(self, Lane lane) except -1
     cdef Lane due(self)

@@ -275,7 +275,7 @@ cdef class Turns:
     cdef bint is_empty(self) noexcept:
         return self.current is None and self.first is None and not self.sealed
 
-    cdef int follow(self, object topic, list lanes) except -1:
+    cdef int follow(self, object topic, object lanes) except -1:
         """Get ready for a message of ``topic`` in these of its lanes."""
         cdef Lane lane
         if self.newest is not topic:

@@ -62,8 +62,12 @@ CYTHON_IMPORTS = {
         *("cython", "cpython", "libc"),
         *("beamfast._backlog", "beamfast._outbound"),
     },
-    "_fanout": {
+    "_topic": {
         *("cython", "libc", "beamfast._lanes"),
+        *("beamfast._backlog", "beamfast._outbound", "beamfast._wire"),
+    },
+    "_fanout": {
+        *("cython", "libc", "beamfast._lanes", "beamfast._topic"),
         *("beamfast._backlog", "beamfast._outbound", "beamfast._wire"),
     },
 }

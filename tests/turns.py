@@ -7,6 +7,11 @@ from beamfast._outbound import Outbound
 from beamfast._wire import LoopState
 
 
+def shout(message):
+    """Frame a message so that it is seen which wire form did it."""
+    return message.upper()
+
+
 class Loop:
     """Stands for an event loop: runs what was scheduled, one turn at a time."""
 

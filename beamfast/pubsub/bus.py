@@ -14,7 +14,14 @@ MessageCallback = Callable[[str, str | bytes], None]
 
 
 class Bus(abc.ABC):
-    """Carry rings and plain topics to the other processes."""
+    """
+    Carry rings and plain topics to the other processes.
+
+    Attributes:
+        has_others: False as long as there are no other processes to forward to.
+    """
+
+    has_others: bool = True
 
     @abc.abstractmethod
     def ring(self) -> None:
@@ -40,6 +47,8 @@ class Bus(abc.ABC):
 class LateBus(Bus):
     """A bus that others may come to later; until then there are none."""
 
+    has_others: bool = False
+
     def __init__(self) -> None:
         self._bus: Bus = NullBus()
         self._callbacks: tuple[Callable[[], None], MessageCallback] | None = None
@@ -47,6 +56,7 @@ class LateBus(Bus):
     def connect(self, bus: Bus) -> None:
         """Carry everything over ``bus`` from now on."""
         self._bus = bus
+        self.has_others = bus.has_others
         if self._callbacks is not None:
             bus.listen(*self._callbacks)
 
@@ -74,6 +84,8 @@ class LateBus(Bus):
 
 class NullBus(Bus):
     """There are no other processes."""
+
+    has_others: bool = False
 
     def ring(self) -> None:
         """Ring nobody."""

@@ -181,16 +181,9 @@ class Hub:
         Raises:
             TypeError: what is excluded is not a connection.
         """
-        if isinstance(message, str | bytes):
+        if self.bus.has_others and isinstance(message, (str, bytes)):
             self.bus.forward(topic, message)
-        return self.registry.publish(
-            topic,
-            message,
-            matched=matched,
-            exclude=exclude,
-            same_item=same_item,
-            key=key,
-        )
+        return self.registry.publish(topic, message, matched, exclude, same_item, key)
 
     def publish_threadsafe(
         self,

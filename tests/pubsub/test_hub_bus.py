@@ -50,9 +50,9 @@ def published(hub, monkeypatch):
     registry = hub.registry
 
     class Registry:
-        def publish(self, topic, message, **options):
+        def publish(self, topic, message, *options):
             seen.append((topic, message))
-            return registry.publish(topic, message, **options)
+            return registry.publish(topic, message, *options)
 
     hub.registry = Registry()
     return seen
