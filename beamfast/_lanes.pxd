@@ -98,6 +98,8 @@ cdef class Turns:
     # In the order of their first publish; what is sealed comes before.
     cdef Lane first, last
     cdef list sealed
+    # How many of the latter have had their turn.
+    cdef Py_ssize_t unsealed
     # The one whose turn it is.
     cdef Lane current
     # The topic that was published on last, and how often that has changed.
@@ -107,6 +109,7 @@ cdef class Turns:
     cdef bint is_empty(self) noexcept
     cdef int follow(self, object topic, object lanes) except -1
     cdef int seal(self) except -1
+    cdef int unseal(self) except -1
     cdef int add(self, Lane lane) except -1
     cdef Lane due(self)
     cdef int catch_up(self, Outbound member) except -1

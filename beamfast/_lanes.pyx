@@ -165,7 +165,7 @@ cdef class Lane:
         cdef uint32_t count = self.run_count
         if not count:
             return 0
-        content = b"".join(self.messages)
+        content = self.messages[0] if count == 1 else b"".join(self.messages)
         self.messages.clear()
         self.marks = NULL
         self.run_count = self.run_capacity = 0
@@ -301,6 +301,16 @@ cdef class Turns:
         self.last = None
         return 0
 
+    cdef int unseal(self) except -1:
+        """Give the oldest sealed turn to its lane."""
+        self.current, self.current.turn_end = self.sealed[self.unsealed]
+        self.unsealed += 1
+        # Not one by one: each would move all that are behind it.
+        if self.unsealed * 2 >= len(self.sealed):
+            del self.sealed[:self.unsealed]
+            self.unsealed = 0
+        return 0
+
     cdef int add(self, Lane lane) except -1:
         lane.listed = True
         if self.first is None:
@@ -315,7 +325,7 @@ cdef class Turns:
         while True:
             if self.current is None:
                 if self.sealed:
-                    self.current, self.current.turn_end = self.sealed.pop(0)
+                    self.unseal()
                 elif self.first is not None:
                     self.current = self.first
                     self.first = self.current.next
@@ -331,7 +341,7 @@ cdef class Turns:
     cdef int catch_up(self, Outbound member) except -1:
         """Send one subscriber what it has not seen of any lane, in their order."""
         cdef const membership_t *membership
-        cdef list turns = self.sealed[:]
+        cdef list turns = self.sealed[self.unsealed:]
         cdef Lane lane = self.current
         if lane is not None:
             turns.insert(0, (lane, lane.turn_end))
