@@ -238,6 +238,23 @@ static inline uint32_t frames_items(const frames_t *frames, size_t offset)
     return frames->marks[last].items - before;
 }
 
+/* The slot above the next entry, downwards, that has not seen `newest`; 0 for none. */
+static inline uint32_t lane_lacking(const lane_t *lane, uint32_t slot, uint32_t newest)
+{
+    const entry_t *entries = lane->entries;
+
+    for (; slot >= 4; slot -= 4) {
+        const entry_t *four = entries + slot - 4;
+
+        if ((four[0].seen ^ newest) | (four[1].seen ^ newest) |
+            (four[2].seen ^ newest) | (four[3].seen ^ newest))
+            break;
+    }
+    while (slot && entries[slot - 1].seen == newest)
+        slot--;
+    return slot;
+}
+
 /*
  * Send `frames` to the entries below the cursor, at most `budget` of them.
  * `late` has room for `budget` elements. Calls nothing but send(2).
@@ -248,12 +265,12 @@ static inline void lane_walk(lane_t *lane, const frames_t *frames, uint32_t budg
     uint32_t slot = walk->cursor < lane->count ? walk->cursor : lane->count;
 
     walk->sent = walk->late = 0;
-    while (slot && walk->sent + walk->late < budget) {
+    while (walk->sent + walk->late < budget) {
+        slot = lane_lacking(lane, slot, frames->last);
+        if (!slot)
+            break;
+
         entry_t *entry = &lane->entries[--slot];
-
-        if (entry->seen == frames->last)
-            continue;
-
         conn_t *conn = entry->conn;
         size_t offset = frames_after(frames, entry->seen);
         size_t rest = frames->size - offset;
