@@ -4,7 +4,8 @@
 
 cdef class Slots:
     cdef object kind
-    cdef Py_ssize_t count
+    cdef object base
+    cdef Py_ssize_t start, count
 
     cpdef object copy(self, object model)
     cdef Py_ssize_t offset(self, str name) except -1

@@ -14,6 +14,9 @@ from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_XDECREF, Py_XINCREF
 
 
+cdef tuple NOTHING = ()
+
+
 cdef extern from "structmember.h":
     enum:
         T_OBJECT_EX
@@ -57,21 +60,27 @@ cdef class Slots:
     Where the slots of a class are.
 
     Args:
-        kind: a class that keeps all it has in ``__slots__``.
+        kind: a class that keeps all it has in ``__slots__``, but for ``base``.
+        base: a class below it whose part of an object begins anew in each copy, as
+            in one that ``base`` has just made.
 
     Raises:
         TypeError: it keeps something elsewhere.
     """
 
-    def __cinit__(self, type kind not None):
-        if kind.__dictoffset__ or kind.__itemsize__:
+    def __cinit__(self, type kind not None, type base not None=object):
+        if kind.__dictoffset__ or kind.__itemsize__ or not issubclass(kind, base):
             raise TypeError(f"{kind.__name__} has more than slots")
-        self.kind = kind
+        self.kind, self.base = kind, base
+        self.start = base.__basicsize__
         self.count = sum(
-            is_slot(member) for owner in kind.__mro__ for member in vars(owner).values()
+            is_slot(member)
+            for owner in kind.__mro__
+            if owner not in base.__mro__
+            for member in vars(owner).values()
         )
-        # Behind the head of an object is a pointer for each, and nothing else.
-        if kind.__basicsize__ != sizeof(PyObject) + sizeof(void *) * self.count:
+        # Behind that part of an object is a pointer for each, and nothing else.
+        if kind.__basicsize__ != self.start + sizeof(void *) * self.count:
             raise TypeError(f"{kind.__name__} has more than slots")
 
     cpdef object copy(self, object model):
@@ -82,8 +91,13 @@ cdef class Slots:
         cdef Py_ssize_t number
         if type(model) is not self.kind:
             raise TypeError(f"{model!r} is of another class")
-        made = PyType_GenericAlloc(<PyTypeObject *>self.kind, 0)
-        to, source = slot_at(made, sizeof(PyObject)), slot_at(model, sizeof(PyObject))
+        if self.base is object:
+            made = PyType_GenericAlloc(<PyTypeObject *>self.kind, 0)
+        else:
+            made = (<PyTypeObject *>self.base).tp_new(
+                self.kind, <PyObject *>NOTHING, NULL
+            )
+        to, source = slot_at(made, self.start), slot_at(model, self.start)
         for number in range(self.count):
             Py_XINCREF(source[number])
             to[number] = source[number]

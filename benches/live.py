@@ -19,7 +19,7 @@ from typing import Any
 import uvloop
 
 from beamfast._frames import build_frame
-from beamfast.connection.http import HttpConnection
+from beamfast.connection.admission import Admission
 from beamfast.connection.service import Service
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pubsub.hub import Hub
@@ -122,7 +122,7 @@ async def serve(
         context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         context.load_cert_chain(certificate)
     server = await loop.create_server(
-        lambda: HttpConnection(service), "127.0.0.1", port, backlog=2048, ssl=context
+        Admission(service).connection, "127.0.0.1", port, backlog=2048, ssl=context
     )
     await server.serve_forever()
 

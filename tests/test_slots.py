@@ -1,10 +1,12 @@
 import gc
+import math
 import sys
 import weakref
 
 import pytest
 
 from beamfast._slots import Slots
+from beamfast._wheel import Timed
 
 
 class First:
@@ -70,6 +72,31 @@ def test_copies_in_a_cycle_are_collected():
     del copied, mark
     gc.collect()
     assert gone() is None
+
+
+class Guest(Timed):
+    __slots__ = ("held", "name")
+
+
+def test_what_is_of_the_base_begins_anew_in_a_copy():
+    model = Guest()
+    model.deadline, model.name = 7.0, "one"
+    copied = Slots(Guest, Timed).copy(model)
+    assert type(copied) is Guest
+    assert copied.name is model.name
+    assert not hasattr(copied, "held")
+    assert (copied.deadline, model.deadline) == (math.inf, 7.0)
+    copied.name = "two"
+    assert model.name == "one"
+    gone = sys.getrefcount(Guest)
+    del copied
+    assert sys.getrefcount(Guest) == gone - 1
+
+
+@pytest.mark.parametrize(("kind", "base"), [(Guest, object), (Second, Timed)])
+def test_another_base_is_refused(kind, base):
+    with pytest.raises(TypeError, match="has more than slots"):
+        Slots(kind, base)
 
 
 @pytest.mark.parametrize("kind", [Open, Watched, Counted, str])

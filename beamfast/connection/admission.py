@@ -11,6 +11,8 @@ from collections import Counter
 from typing import Any, Final
 from weakref import WeakSet
 
+from beamfast._slots import Slots
+from beamfast._wheel import Timed
 from beamfast.connection.http import HttpConnection
 from beamfast.connection.service import Service
 
@@ -50,6 +52,9 @@ class Admission:
         per_second: int = 0,
     ) -> None:
         self._service = service
+        # To copy one costs a third of making one.
+        self._connections = Slots(HttpConnection, Timed)
+        self._model = HttpConnection(service)
         self.most = most
         self.per_address = per_address
         self.per_second = per_second
@@ -72,7 +77,7 @@ class Admission:
                 self.refused[reason] += 1
                 return Refusal(self._service.loop)
         if client is None and not self.per_address:
-            return HttpConnection(self._service)
+            return self._connections.copy(self._model)
         return CountedConnection(self._service, self, client)
 
     def _reason(self) -> str | None:

@@ -27,11 +27,15 @@ class Handlers:
 
     Args:
         loop: that they run on.
+
+    Attributes:
+        models: connections that others are copies of, by what was agreed.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop: asyncio.AbstractEventLoop = loop
         self.handlers: set[asyncio.Task[None]] = set()
+        self.models: dict[object, Any] = {}
 
     def start_handler(self, work: Handler) -> asyncio.Task[None]:
         """Run a handler as a task that is held until it has ended."""
@@ -54,10 +58,12 @@ class Surroundings(Protocol):
 
     Attributes:
         loop: it runs on.
+        models: sockets that others are copies of, by what was agreed.
         heartbeat: keeps its deadlines.
     """
 
     loop: asyncio.AbstractEventLoop
+    models: dict[object, Any]
 
     @property
     def heartbeat(self) -> Clock:

@@ -9,10 +9,10 @@ from typing import Final
 from beamfast.http import Upgrade
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Terms:
     """
-    The terms of a connection.
+    The terms of a connection; equal only to themselves, as one object is for all.
 
     Args:
         ping_interval: seconds between own pings, 0 for none.

@@ -10,12 +10,14 @@ listens). The first costs a task while the handler runs, the others nothing.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
 from beamfast._outbound import Outbound
+from beamfast._slots import Slots
 from beamfast.connection.pieces import (
     ahead,
     allow,
@@ -44,6 +46,8 @@ __all__ = ["WebSocket", "take_over"]
 TEXT: Final = 1
 BINARY: Final = 2
 
+#: Kinds of agreements whose sockets are copied.
+MODELS: Final = 64
 _WHOLE: Final = (bytes, str)
 
 
@@ -75,13 +79,29 @@ class WebSocket(Receiver):
         coding = extensions[0] if extensions else None
         is_renewable = coding is None or isinstance(coding, SharedDeflate)
         terms = terms_of(upgrade, is_renewable=is_renewable)
-        # Other extensions remember what was sent and received.
-        driver = None if is_renewable else _server_driver(terms, extensions)
-        websocket = cls(driver, request.path, surroundings, terms)
         if is_renewable:
+            websocket = cls._copy_of_model(surroundings, terms)
+            websocket.path = sys.intern(request.path)
             websocket.coding = coding
+        else:
+            # Other extensions remember what was sent and received.
+            driver = _server_driver(terms, extensions)
+            websocket = cls(driver, request.path, surroundings, terms)
         websocket.user = request.user
         return websocket
+
+    @classmethod
+    def _copy_of_model(cls, surroundings: Surroundings, terms: Terms) -> Self:
+        """Return a socket without a driver, which costs a third of making one."""
+        models = surroundings.models
+        found = models.get(terms)
+        if found is None or type(found[0]) is not cls:
+            if len(models) >= MODELS:
+                models.clear()
+            model = cls(None, "", surroundings, terms)
+            found = models[terms] = model, Slots(cls, Outbound)
+        copied: Self = found[1].copy(found[0])
+        return copied
 
     def _new_driver(self, terms: Terms) -> Rfc6455Driver:
         return _server_driver(terms, () if self.coding is None else (self.coding,))

@@ -1,10 +1,13 @@
+import asyncio
 import gc
 
 import pytest
 
 from beamfast._frames import build_frame
+from beamfast.connection.alone import Alone
 from beamfast.connection.terms import terms_of
-from beamfast.http import Upgrade
+from beamfast.connection.websocket import WebSocket
+from beamfast.http import Request, Upgrade
 from beamfast.protocol.delivery import CommonHandler
 from beamfast.protocol.rfc6455 import Rfc6455Driver, State
 
@@ -33,6 +36,32 @@ def test_equal_upgrades_have_the_same_terms():
     assert terms is terms_of(two, is_renewable=True)
     assert terms != terms_of(one, is_renewable=False)
     assert (terms.subprotocol, terms.ping_interval) == ("chat", 25.0)
+
+
+class OtherSocket(WebSocket):
+    __slots__ = ()
+
+
+async def test_sockets_that_agreed_on_the_same_share_nothing_else(monkeypatch):
+    monkeypatch.setattr("beamfast.connection.websocket.MODELS", 2)
+    requests = [Request("GET", f"/{n}", url=f"/{n}", path=f"/{n}") for n in range(3)]
+    requests[0].user = "ann"
+    alone = Alone(asyncio.get_running_loop())
+    upgrades = Upgrade(print, "a"), Upgrade(print, "b"), Upgrade(print, "c")
+    kinds = WebSocket, OtherSocket, WebSocket
+    made = [
+        (upgrade, kind.of_request(request, upgrade, alone))
+        for upgrade in upgrades
+        for request, kind in zip(requests, kinds, strict=True)
+    ]
+    assert len(alone.models) <= 2
+    for number, (upgrade, websocket) in enumerate(made):
+        request = requests[number % 3]
+        assert type(websocket) is kinds[number % 3]
+        assert (websocket.path, websocket.user) == (request.path, request.user)
+        assert websocket.subprotocol == upgrade.subprotocol
+        websocket.on_message = websocket.path = None
+    assert len({id(websocket) for _, websocket in made}) == 9
 
 
 async def test_a_subscriber_that_only_listens_needs_no_driver(peer):
