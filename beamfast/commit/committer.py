@@ -314,10 +314,7 @@ class Committer:
     ) -> None:
         """Send ``subscriber`` the edits; see :meth:`Followers.follow`."""
         self._followers.follow(
-            *(subscriber, location, form),
-            after=after,
-            greet=greet,
-            filters=filters,
+            subscriber, location, form, after=after, greet=greet, filters=filters
         )
 
     def unsubscribe(self, subscriber: Any, location: Location) -> None:

@@ -247,7 +247,11 @@ class Link(Patient):
         driver = self._own_driver
         # What the program gave us may refer to us.
         self.on_message = self._receive = None
-        if exc is not None and (driver is None or driver.state is State.OPEN):
+        if (
+            exc is not None
+            and self._conversation is not None
+            and (driver is None or driver.state is State.OPEN)
+        ):
             self._tell_failure(f"Network error: {self.path}: {exc}")
         if driver is not None:
             driver.receive_eof()

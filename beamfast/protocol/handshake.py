@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-import re
+import string
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -34,8 +34,7 @@ OLD_ORIGIN: Final = "sec-websocket-origin"
 
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _SHA1: Final = hashlib.sha1(usedforsecurity=False)
-#: Sixteen bytes as Base64.
-_KEY: Final = re.compile(rb"[A-Za-z0-9+/]{22}==")
+_BASE64: Final = (string.ascii_letters + string.digits + "+/").encode()
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 
 # Fields that the handshake writes itself; nobody else may.
@@ -93,12 +92,20 @@ def check_upgrade(request: Request, *, versions: Sequence[str] = (VERSION,)) -> 
         ]
         raise HandshakeError(426, "Unsupported WebSocket version", spoken)
     key = headers.only(b"sec-websocket-key")
-    if key is None or not _KEY.fullmatch(key):
+    if key is None or not _is_key(key):
         raise HandshakeError(400, "Missing or invalid Sec-WebSocket-Key")
     if headers.has(OFFERS):
         parse_extensions(headers)
     request.handshake_key = key.decode("ascii")
     return request.handshake_key
+
+
+def _is_key(key: bytes) -> bool:
+    """Tell whether these are sixteen bytes as Base64."""
+    # As a regular expression it costs three times as much.
+    return (
+        len(key) == 24 and key[22:] == b"==" and not key[:22].translate(None, _BASE64)
+    )
 
 
 def is_hixie(headers: Headers) -> bool:
