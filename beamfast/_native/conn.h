@@ -97,13 +97,16 @@ static inline int socket_prepare(int fd, int notsent_lowat)
     int type = 0, on = 1;
     socklen_t size = sizeof type;
 
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) || type != SOCK_STREAM)
-        return 0;
 #ifdef TCP_NOTSENT_LOWAT
-    /* Fails on Unix sockets, which need it less: their buffers are small. */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_lowat,
-                     sizeof notsent_lowat);
+    /* What takes this is TCP. Unix sockets need it less: their buffers are small. */
+    if (!setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &notsent_lowat,
+                    sizeof notsent_lowat))
+        type = SOCK_STREAM;
 #endif
+    if (!type && getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size))
+        return 0;
+    if (type != SOCK_STREAM)
+        return 0;
 #ifdef SO_NOSIGPIPE
     (void)setsockopt(fd, SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
