@@ -5,6 +5,7 @@ from beamfast.http import Headers, Request, Upgrade
 from beamfast.protocol.handshake import (
     accept_key,
     accept_upgrade,
+    bare_upgrade,
     check_origin,
     check_upgrade,
     choose_subprotocol,
@@ -267,6 +268,14 @@ def test_response_has_each_field_once_and_frames_no_content():
         ("Sec-WebSocket-Protocol", "chat"),
         ("Sec-WebSocket-Extensions", "x"),
     ]
+
+
+def test_a_bare_response_is_the_same_in_one_piece():
+    first, *lines = bare_upgrade(KEY, b"Server: x\r\n").decode().split("\r\n")
+    assert first == "HTTP/1.1 101 Switching Protocols"
+    pairs = [tuple(line.split(": ")) for line in lines if line]
+    assert pairs == [*server_handshake(request()), ("Server", "x")]
+    assert lines[-2:] == ["", ""]
 
 
 def test_response_without_agreements_has_no_fields_for_them():

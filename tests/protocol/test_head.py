@@ -77,6 +77,12 @@ def test_a_read_that_is_plainly_one_request_is_that_request(data):
         assert seen(scanner.read(data)) == seen(parsed(data))
 
 
+def test_a_host_in_the_first_line_counts_more_than_the_field():
+    request = parsed(b"GET http://b:8/c HTTP/1.1\r\nX: y\r\nHost: a\r\n\r\n")
+    assert list(request.headers) == [("Host", "b:8"), ("X", "y")]
+    assert request.path == "/c"
+
+
 @pytest.mark.parametrize("data", LEFT)
 def test_everything_else_is_left_to_the_parser(data):
     scanner = head_scanner(Limits())

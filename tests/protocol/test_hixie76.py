@@ -68,8 +68,8 @@ def test_key_that_no_client_wrote_is_400(key):
     assert key_numbers(Headers([good, ("Sec-WebSocket-Key2", "4 ")])) == (
         b"\0\0\0\2\0\0\0\4"
     )
-    headers = Headers([good])
-    headers.raw.append((b"Sec-WebSocket-Key2", key.encode()))
+    first, second = (b"Sec-WebSocket-Key1", b"2 "), b"Sec-WebSocket-Key2"
+    headers = Headers.from_raw([first, (second, key.encode())])
     with pytest.raises(HandshakeError) as caught:
         key_numbers(headers)
     assert caught.value.status == 400

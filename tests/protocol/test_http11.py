@@ -447,6 +447,16 @@ def test_websocket_request_that_is_declined_goes_on_as_http():
     assert recorder.ended == 3
 
 
+def test_a_websocket_request_that_was_read_elsewhere_can_be_declined():
+    recorder = Recorder()
+    recorder.parser.expect_decision()
+    assert recorder.parser.upgrade_pending
+    recorder.feed(NEXT)
+    assert targets(recorder) == []
+    recorder.parser.resume()
+    assert len(targets(recorder)) == 1
+
+
 def test_websocket_requests_can_be_declined_at_once():
     recorder = Recorder()
     recorder.decide = RequestParser.resume
