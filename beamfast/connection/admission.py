@@ -71,7 +71,8 @@ class Admission:
         Args:
             client: its address, when that is not the one of the socket.
         """
-        if self.most or self.per_second:
+        is_crowded = 0 < self.most <= len(self._service.heartbeat)
+        if is_crowded or self.per_second:
             reason = self._reason()
             if reason is not None:
                 self.refused[reason] += 1

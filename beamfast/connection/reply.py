@@ -150,7 +150,8 @@ def become_websocket(
     try:
         if upgrade.compression is not None and headers.has(OFFERS):
             answer, extensions = compression_of(service, request, upgrade)
-        key = check_upgrade(request)
+        # A plugin has checked it before it said 101.
+        key = request.handshake_key or check_upgrade(request)
     except HandshakeError as error:
         return Response(error.status, str(error), headers=error.headers)
     if answer or upgrade.subprotocol is not None or len(response.headers):
