@@ -5,7 +5,7 @@ Compare single functions with what they took when ``baseline.json`` was written.
 takes more than the tolerance above its stored figure; ``--refresh`` stores new
 ones. A figure is the best time divided by that of the yardstick of ``conftest.py``
 in the same seconds, so that it holds on other machines as far as they resemble
-each other. What seems slower is timed once more, and the better time counts.
+each other. What seems slower is timed again, and the best time counts.
 """
 
 import argparse
@@ -24,6 +24,8 @@ STORED = HERE / "baseline.json"
 #: Left out: what is only there to be compared with, and documents that measure the
 #: memory of the machine.
 CHOSEN = "not (websockets or wsproto or zlib or copy or apply_mask or decode or 1000kB)"
+#: Times that what seems slower is timed again: a neighbour does not stay that long.
+AGAIN = 3
 UNIT_OF_EDITS = f"{HERE.name}/test_edit.py::test_parse"
 
 
@@ -70,7 +72,10 @@ def compare(tests: Sequence[str], tolerance: float) -> None:
     document: dict[str, Any] = json.loads(STORED.read_text())
     stored: dict[str, float] = document["figures"]
     found = run(tests)
-    if suspects := slower(found, stored, tolerance):
+    for _ in range(AGAIN):
+        suspects = slower(found, stored, tolerance)
+        if not suspects:
+            break
         again = run([str(HERE.parent / name) for name in suspects])
         for name, figure in again.items():
             found[name] = min(found[name], figure)
