@@ -100,7 +100,7 @@ def measure(row: Row, able: Iterable[Contestant], repeats: int) -> dict[str, Any
                 continue
             started.append((one, port, pid))
         # A second count in the same process would find memory that is free.
-        for _ in range(1 if row.mode == "hold" else repeats):
+        for _ in range(1 if row.mode == "hold" else repeats * row.often):
             for one, port, pid in list(started):
                 try:
                     found = run_once(row, one, port, pid)
