@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from beamfast._answer import AnswerWriter
 from beamfast._fanout import TopicRegistry
+from beamfast._scan import HeadScanner
 from beamfast._shortway import ShortWay
 from beamfast.connection.expiry import Expiry
 from beamfast.connection.heartbeat import Clock, Heartbeat
@@ -138,7 +139,7 @@ class Service(ShortWay[Request, Response], Handlers):
     @limits.setter
     def limits(self, limits: Limits) -> None:
         self._limits = limits
-        self.scanner = head_scanner(limits)
+        self.scanner: HeadScanner[Request] = head_scanner(limits)
 
     def name_server(self, server: str) -> None:
         """Set the value of the ``Server`` field, empty for none."""
