@@ -82,6 +82,7 @@ cdef class FrameParser:
     cdef readonly str reason
     cdef readonly bint is_at_rest
 
+    cpdef int feed(self, data, deliver, on_frame) except -1
     cdef int consume(
         self, const uint8_t *data, Py_ssize_t size, object deliver, object on_frame
     ) except -1

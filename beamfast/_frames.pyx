@@ -213,7 +213,7 @@ cdef class FrameParser:
     def __dealloc__(self):
         self.clear()
 
-    def feed(self, data, deliver, on_frame) -> int:
+    cpdef int feed(self, data, deliver, on_frame) except -1:
         """
         Parse ``data``; return 0, or the close code once the peer broke a rule.
 

@@ -39,6 +39,9 @@ CYTHON_IMPORTS = {
     "_head": {"cpython"},
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
     "_inbox": {"cython"},
+    "_intake": {
+        *("libc", "beamfast._frames", "beamfast._outbound", "beamfast._wire"),
+    },
     "_slots": {"cython", "cpython"},
     "_logline": {"cython", "cpython", "libc", "beamfast._slots"},
     "_answer": {

@@ -12,8 +12,9 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
+from beamfast._intake import data_received
 from beamfast.connection.conversation import CLOSE_TIMEOUT, Conversation
 from beamfast.connection.patience import Patient
 from beamfast.connection.service import Surroundings
@@ -199,27 +200,8 @@ class Link(Patient):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport was open already when it was handed over."""
 
-    def data_received(self, data: bytes) -> None:
-        """Feed the driver; replies of one read leave in one send."""
-        if self._has_ended:
-            return
-        driver = self._own_driver
-        if driver is None:
-            driver = self._make_driver()
-        self.cork()
-        # For as long as this takes: kept, it would be a cycle.
-        driver.on_answer = self._flush
-        try:
-            driver.receive_data(data)
-        except Exception as error:
-            self._fail("a callback of the WebSocket of %s failed", error)
-        finally:
-            driver.on_answer = None
-            if driver.has_more_than_messages:
-                if driver.has_held_failure:
-                    self._hold_failure()
-                self._flush()
-            self.uncork()
+    # Compiled, as most reads are messages and nothing else.
+    data_received: ClassVar[Callable[[Any, bytes], None]] = data_received
 
     def pause_writing(self) -> None:
         """The peer does not read: pings are answered when it does again."""

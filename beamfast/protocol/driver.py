@@ -13,10 +13,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, Literal
 
+from beamfast._intake import Intake
 from beamfast.errors import CloseCode, InvalidState
 from beamfast.protocol.closing import is_close_code
 from beamfast.protocol.events import Closed, Failed
-from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.stream import MessageStream
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ MOVES: Final = {
 }
 
 
-class Driver(Outbox, ABC):
+class Driver(Intake, ABC):
     """
     One connection after its opening handshake, of any version.
 
@@ -93,19 +93,13 @@ class Driver(Outbox, ABC):
             can still be answered.
         output_blocked: set by whoever writes, while the peer does not read: only
             the latest ping is answered when it is reset.
-        on_answer: called when a pong is due, if others send messages, which it has
-            to precede.
     """
 
     __slots__ = (
-        "_alone",
-        "_deliver",
-        "_held",
         "_stream",
         "close_code",
         "close_reason",
         "holds_failures",
-        "on_answer",
         "output_blocked",
         "state",
         "subprotocol",
@@ -119,12 +113,8 @@ class Driver(Outbox, ABC):
         self.state: State = State.OPEN
         self.close_code: int | None = None
         self.close_reason: str = ""
-        self._alone = True
         self.holds_failures: bool = False
         self.output_blocked: bool = False
-        self.on_answer: Callable[[], object] | None = None
-        self._held: tuple[int, str] | None = None
-        self._deliver: Deliver | None = None
         self._stream: MessageStream | None = None
 
     @property
@@ -342,12 +332,6 @@ class Driver(Outbox, ABC):
     def has_held_failure(self) -> bool:
         """True when the connection is about to fail; what follows is not read."""
         return self._held is not None
-
-    @property
-    def has_more_than_messages(self) -> bool:
-        """True when there is news, or a failure is held."""
-        news = self._events or self._output
-        return news is not None or self._held is not None
 
     def let_fail(self) -> None:
         """Fail for the reason that was held, if there is one."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
+from beamfast._intake import Outbox
 from beamfast.errors import CloseCode
 from beamfast.http import Headers, RawFields
 from beamfast.protocol.driver import State
 from beamfast.protocol.events import Failed
-from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.response import ServerResponse
 from beamfast.protocol.url import parse_websocket_url
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from beamfast._frames import utf8_valid
+from beamfast._intake import Outbox
 from beamfast.errors import CloseCode, InvalidState
 from beamfast.protocol.closing import check_close
 from beamfast.protocol.driver import Deliver, Driver, Initiator, State
 from beamfast.protocol.events import Closed, Event, Failed, Opened
-from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.rfc6455 import DriverOptions
 from beamfast.protocol.stream import MessageStream
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
+from beamfast._intake import Outbox
 from beamfast.errors import CloseCode, ProtocolError
 from beamfast.http import Headers
 from beamfast.protocol.driver import State
 from beamfast.protocol.events import Closed, Failed, Opened
-from beamfast.protocol.outbox import Outbox
 from beamfast.protocol.response import ResponseReader, ServerResponse
 from beamfast.protocol.url import parse_proxy_url, parse_websocket_url
 

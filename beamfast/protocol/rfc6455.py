@@ -73,7 +73,6 @@ class Rfc6455Driver(Driver):
         "_is_client",
         "_max_size",
         "_message_open",
-        "_parser",
         "_pings",
         "_pong",
         "_text_as_bytes",
@@ -141,10 +140,11 @@ class Rfc6455Driver(Driver):
 
     def receive_data(self, data: Buffer) -> None:
         """Read the next bytes of the peer; see :meth:`Driver.receive_data`."""
-        deliver = self._event_list().append if self._alone else self._deliver
-        # After the end the parser takes nothing more.
-        code = self._parser.feed(data, deliver, self._receive_frame)
-        if code and self.state is not State.CLOSED:
+        self._feed(data)
+
+    def _end_input(self, code: int) -> None:
+        """Fail because of what the parser found."""
+        if self.state is not State.CLOSED:
             self._fail_in_turn(code, self._parser.reason)
 
     def stream_message(

@@ -196,13 +196,3 @@ def test_a_message_can_be_had_as_a_stream(driver):
     assert driver.cancel_stream()
     assert not driver.is_streaming
     assert driver.events_received() == ["two"]
-
-
-def test_more_than_messages_is_news_or_a_failure_that_is_held(driver):
-    assert not driver.has_more_than_messages
-    driver._put(b"a")
-    assert driver.has_more_than_messages
-    driver.data_to_send()
-    driver.holds_failures = True
-    driver._fail_in_turn(1002, "wrong")
-    assert driver.has_more_than_messages
