@@ -128,7 +128,7 @@ class Conversation(Inbox):
     def end_stream(self) -> None:
         """Let messages be taken again."""
         self.stream = None
-        self.is_pulled = self.listeners is None
+        self.is_pulled: bool = self.listeners is None
         self.resume(IS_BEHIND)
 
     def listen(self, listeners: Listeners) -> Callable[[str | bytes], None]:
