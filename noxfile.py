@@ -24,7 +24,7 @@ EXTENSIONS = [
     for name in (
         *("frames", "fields", "head", "slots", "scan"),
         *("answer", "known", "logline", "phases", "shortway"),
-        *("inbox", "intake"),
+        *("inbox", "intake", "sending"),
         *("wheel", "backlog", "wire", "outbound", "lanes", "topic", "fanout"),
     )
 ]
@@ -42,7 +42,7 @@ CORE_TESTS = [
     *("tests/test_answer.py", "tests/test_known.py"),
     *("tests/test_logline.py", "tests/test_phases.py", "tests/test_shortway.py"),
     *("tests/test_wheel.py", "tests/test_backlog.py", "tests/test_wire.py"),
-    *("tests/test_inbox.py", "tests/test_intake.py"),
+    *("tests/test_inbox.py", "tests/test_intake.py", "tests/test_sending.py"),
     *("tests/test_outbound.py", "tests/test_outbound_loops.py"),
     *("tests/test_lanes.py", "tests/test_topic.py", "tests/test_fanout.py"),
     "tests/test_fanout_histories.py",

@@ -40,6 +40,7 @@ setup(
         extension("_backlog"),
         extension("_wire", "_backlog", "_wheel"),
         extension("_outbound", "_backlog", "_frames", "_wire", "_wheel"),
+        extension("_sending", "_backlog", "_frames", "_outbound", "_wire", "_wheel"),
         extension("_intake", "_backlog", "_frames", "_outbound", "_wire", "_wheel"),
         extension("_lanes", "_backlog", "_outbound", "_wire", "_wheel"),
         extension("_topic", "_backlog", "_lanes", "_outbound", "_wire", "_wheel"),

@@ -39,6 +39,10 @@ CYTHON_IMPORTS = {
     "_head": {"cpython"},
     "_scan": {"cython", "cpython", "libc", "beamfast._fields", "beamfast._slots"},
     "_inbox": {"cython"},
+    "_sending": {
+        *("cython", "warnings", "beamfast._frames"),
+        *("beamfast._outbound", "beamfast._wire"),
+    },
     "_intake": {
         *("libc", "beamfast._frames", "beamfast._outbound", "beamfast._wire"),
     },

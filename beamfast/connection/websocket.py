@@ -12,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import AsyncIterable, Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Self, TypeVar, cast
 
 from beamfast._fanout import has_topics
 from beamfast._frames import build_frame
 from beamfast._outbound import Outbound
+from beamfast._sending import AtOnce
 from beamfast._slots import Slots
 from beamfast.connection.pieces import (
     ahead,
@@ -48,7 +49,13 @@ BINARY: Final = 2
 
 #: Kinds of agreements whose sockets are copied.
 MODELS: Final = 64
-_WHOLE: Final = (bytes, str)
+
+Method = TypeVar("Method", bound=Callable[..., object])
+
+
+def at_once(function: Method) -> Method:
+    """Let messages that need nothing else leave without a coroutine."""
+    return cast("Method", AtOnce(function))
 
 
 class WebSocket(Receiver):
@@ -162,6 +169,7 @@ class WebSocket(Receiver):
 
     # Sending.
 
+    @at_once
     async def send(
         self,
         message: str | Buffer | Iterable[str | Buffer] | AsyncIterable[str | Buffer],
@@ -182,16 +190,9 @@ class WebSocket(Receiver):
             ValueError: a str that has no UTF-8 form.
         """
         conversation = self._conversation
-        is_parted = conversation is not None and conversation.is_sending
-        is_slow = self.is_paused
-        if isinstance(message, _WHOLE) and not (is_parted or is_slow):
-            if not self.send_nowait(message):
-                raise self._closed()
-            if self.is_paused:
-                await self.drain()
-        elif not (isinstance(message, str) or is_buffer(message)):
+        if not (isinstance(message, str) or is_buffer(message)):
             await self._send_pieces(message)
-        elif conversation is not None and is_parted:
+        elif conversation is not None and conversation.is_sending:
             async with conversation.sending:
                 await self._send_whole(message)
         else:
@@ -215,12 +216,14 @@ class WebSocket(Receiver):
         self, pieces: Iterable[str | Buffer] | AsyncIterable[str | Buffer]
     ) -> None:
         async with self._converse().sending, ahead(pieces) as source:
-            if has_topics(self):
-                # What topics publish meanwhile must not come between the frames.
-                await self._send_whole(await joined(source))
-                return
+            # Other messages wait until this one has left.
+            self.is_plain: bool = False
             waiting: str | Buffer | None = None
             try:
+                if has_topics(self):
+                    # What topics publish meanwhile must not come between the frames.
+                    await self._send_whole(await joined(source))
+                    return
                 async for piece in source:
                     check_piece(piece)
                     if waiting is not None:
@@ -238,7 +241,6 @@ class WebSocket(Receiver):
                 self.is_plain = self._driver.is_plain
 
     async def _send_piece(self, piece: str | Buffer, *, fin: bool) -> None:
-        self.is_plain: bool = False
         set_mid_message(self, not fin)
         if not self._driver.send_fragment(piece, fin=fin):
             set_mid_message(self, False)
