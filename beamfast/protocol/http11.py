@@ -44,6 +44,8 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 _UNKNOWN_METHOD: Final = re.compile(
     rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+ [!-~]+ HTTP/1\.[01]\r\n"
 )
+_BEGUN_LINE: Final = re.compile(rb"[ -~]*\r?")
+_INVALID_METHOD: Final = "Malformed request: Invalid method"
 _CHUNK_OVERHEAD: Final = 16
 _FIELDS_TOO_LARGE: Final = "Request header fields too large"
 
@@ -71,7 +73,9 @@ class RequestParser(HeadCollector):
         "_deliver",
         "_finish",
         "_finished",
+        "_has_ended",
         "_limits",
+        "_line",
         "_rest",
         "_upgrading",
         "should_keep_alive",
@@ -111,7 +115,8 @@ class RequestParser(HeadCollector):
         self._limits: Limits
         self._rest = b""
         self._upgrading: Request | None = None
-        self._finished = False
+        self._finished = self._has_ended = False
+        self._line: bytes | None = None
         self.should_keep_alive: bool = True
 
     @property
@@ -143,11 +148,14 @@ class RequestParser(HeadCollector):
 
     def _read(self, data: bytes | memoryview) -> bytes | memoryview:
         """Read until an upgrade at most; return what is left."""
+        if self._line is not None:
+            self._judge(self._line + data)
+            return b""
         parser = self.llhttp
         if parser is None:
             parser = self.llhttp = HttpRequestParser(self)
         began_in = self.part
-        self.begun = False
+        self.begun = self._has_ended = False
         try:
             parser.feed_data(data)
         except HttpParserUpgrade as upgrade:
@@ -243,6 +251,7 @@ class RequestParser(HeadCollector):
 
     def _end(self) -> None:
         self.part = IDLE
+        self._has_ended = True
         # What follows the last request is not read (RFC 9112, 9.6).
         self._finished = not self.should_keep_alive
         self._finish()
@@ -257,13 +266,30 @@ class RequestParser(HeadCollector):
         self.llhttp = None
         if self._finished:
             return
+        # Where a second request begins in a read is not told.
+        if isinstance(error, HttpParserInvalidMethodError) and not self._has_ended:
+            self.part = HEAD
+            # Whatever came in earlier reads are letters of a method.
+            line = bytes(data)
+            self._judge(b"X" + line if began_in == HEAD else line.lstrip(b"\r\n"))
+            return
         self._finished = True
-        if isinstance(error, HttpParserInvalidMethodError):
-            if began_in == IDLE and _UNKNOWN_METHOD.match(data):
-                raise RequestError(501, "Method not implemented") from None
-        elif str(error) in ("Invalid HTTP version", "Pause on PRI/Upgrade"):
+        if str(error) in ("Invalid HTTP version", "Pause on PRI/Upgrade"):
             raise RequestError(505, "HTTP version is not supported") from None
         raise RequestError(400, f"Malformed request: {error}") from None
+
+    def _judge(self, line: bytes) -> None:
+        """Refuse a line with an unknown method, when all of it is there."""
+        if b"\n" not in line and _BEGUN_LINE.fullmatch(line):
+            self._line = line
+            if len(line) <= self._limits.request_line:
+                return
+            self._finished = True
+            self.on_excess(414)
+        self._finished = True
+        if _UNKNOWN_METHOD.match(line):
+            raise RequestError(501, "Method not implemented")
+        raise RequestError(400, _INVALID_METHOD)
 
     def _count_fed(self, size: int) -> None:
         # llhttp keeps unfinished fields, and passes over chunk extensions

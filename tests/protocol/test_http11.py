@@ -529,6 +529,42 @@ def test_any_chopping_gives_the_same_requests(cuts):
     assert recorder.ended == 5
 
 
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"BREW / HTTP/1.1\r\n", 501),
+        (b"GETS / HTTP/1.0\r\n", 501),
+        (b"GE / HTTP/1.1\r\n", 501),
+        (b"*GET /a HTTP/1.1\r\n", 501),
+        (b"\r\nBREW / HTTP/1.1\r\n", 501),
+        (b"BREW / HTTP/3.0\r\n", 400),
+        (b" / HTTP/1.1\r\n", 400),
+        (b"hello\r\n", 400),
+        (b"hello world\n", 400),
+        (b"hello\x00", 400),
+        (b"h" * 9000, 414),
+    ],
+)
+def test_where_a_line_is_cut_does_not_change_how_it_is_refused(data, status):
+    assert refused(data) == status
+    for cut in range(1, min(len(data), 100)):
+        recorder = Recorder()
+        with pytest.raises(RequestError) as caught:
+            recorder.feed(data[:cut]).feed(data[cut:])
+        assert caught.value.status == status, cut
+    assert refused(data, step=1) == status
+
+
+def test_an_unknown_method_is_not_refused_before_its_line_ends():
+    recorder = Recorder().feed(b"BREW / HT")
+    assert not recorder.parser.at_boundary
+    recorder.feed(b"TP/1.1")
+    with pytest.raises(RequestError):
+        recorder.feed(b"\r\n")
+    recorder.feed(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    assert recorder.requests == []
+
+
 @given(st.binary(max_size=60), st.sampled_from([b"", GET, CHUNKED, WEBSOCKET]))
 def test_no_input_raises_anything_but_a_request_error(rubbish, start):
     try:
