@@ -37,9 +37,12 @@ def members_table(name: str, used: set[Path] | None = None) -> list[str]:
 
 
 def lineage(name: str, used: set[Path]) -> list[tuple[ast.ClassDef, list[str]]]:
-    """Return a class and its bases written in Python here, with their sources."""
+    """Return a class and its bases here, with their sources."""
     module, _, title = name.rpartition(".")
     path = PACKAGE / f"{module.replace('.', '/')}.py"
+    if not path.exists():
+        # Of what is compiled the stub can be read.
+        path = path.with_suffix(".pyi")
     if not path.exists():
         return []
     used.add(path)
@@ -57,10 +60,30 @@ def lineage(name: str, used: set[Path]) -> list[tuple[ast.ClassDef, list[str]]]:
         for node in tree.body
         if isinstance(node, ast.ClassDef) and node.name == title
     ]
+    if found and path.suffix == ".pyi":
+        used.add(path.with_suffix(".pyx"))
+        explain(found[0][0], path.with_suffix(".pyx").read_text("utf-8"))
     for base in found[0][0].bases if found else ():
         written = ast.unparse(base).partition("[")[0]
         found += lineage(homes.get(written, f"{module}.{written}"), used)
     return found
+
+
+def explain(node: ast.ClassDef, source: str) -> None:
+    """Give the class of a stub and its methods the docstrings of the source."""
+    block = re.search(
+        rf"^cdef class {node.name}\b.*?(?=^\S|\Z)", source, re.MULTILINE | re.DOTALL
+    )
+    assert block is not None, node.name
+    methods = [one for one in node.body if isinstance(one, ast.FunctionDef)]
+    for one, head in [
+        (node, rf"class {node.name}\b"),
+        *((method, rf"def {method.name}\(") for method in methods),
+    ]:
+        # The head of a method may fill several lines.
+        told = re.search(rf'{head}[^"]*:\n\s+"""(.*?)"""', block[0], re.DOTALL)
+        if told is not None:
+            one.body.insert(0, ast.Expr(ast.Constant(told[1])))
 
 
 def attributes_of(node: ast.ClassDef, source: list[str]) -> dict[str, str]:
@@ -117,16 +140,24 @@ def comment(node: ast.AnnAssign | ast.Assign, source: list[str]) -> str:
 
 def kept_names(node: ast.ClassDef) -> set[str]:
     """Return the attributes that a class has, as its source shows them."""
-    return {
-        ast.unparse(one.target).removeprefix("self.")
-        for one in ast.walk(node)
-        if isinstance(one, ast.AnnAssign)
-    } | {
-        ast.unparse(target).removeprefix("self.")
-        for one in ast.walk(node)
-        if isinstance(one, ast.Assign)
-        for target in one.targets
-    }
+    return (
+        {
+            ast.unparse(one.target).removeprefix("self.")
+            for one in ast.walk(node)
+            if isinstance(one, ast.AnnAssign)
+        }
+        | {
+            ast.unparse(target).removeprefix("self.")
+            for one in ast.walk(node)
+            if isinstance(one, ast.Assign)
+            for target in one.targets
+        }
+        | {
+            one.name
+            for one in node.body
+            if isinstance(one, ast.FunctionDef) and is_property(one)
+        }
+    )
 
 
 def is_setter(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -134,10 +165,16 @@ def is_setter(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     return any(ast.unparse(one).endswith(".setter") for one in method.decorator_list)
 
 
+def is_property(method: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Tell whether it is read like an attribute."""
+    decorators = {ast.unparse(one) for one in method.decorator_list}
+    kinds = {"property", "cached_property", "functools.cached_property"}
+    return bool(decorators & kinds)
+
+
 def title_of(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     """Return how a method is called, or the bare name of a property."""
-    decorators = {ast.unparse(one) for one in method.decorator_list}
-    if decorators & {"property", "cached_property", "functools.cached_property"}:
+    if is_property(method):
         return method.name
     arguments = method.args
     for one in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
@@ -145,7 +182,7 @@ def title_of(method: ast.FunctionDef | ast.AsyncFunctionDef) -> str:
     for rest in (arguments.vararg, arguments.kwarg):
         if rest is not None:
             rest.annotation = None
-    if "staticmethod" not in decorators:
+    if "staticmethod" not in map(ast.unparse, method.decorator_list):
         del (arguments.posonlyargs or arguments.args)[0]
     called = f"{method.name}({ast.unparse(arguments)})"
     is_coroutine = isinstance(method, ast.AsyncFunctionDef)
