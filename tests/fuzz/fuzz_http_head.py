@@ -2,7 +2,8 @@
 Fuzz target: bytes of a client for the HTTP parser and the server driver.
 
 Rule: a request, or a RequestError with a status of the list; any chopping gives
-the same requests, and so does the scanner, if it takes them.
+the same requests, and so does the scanner, if it takes them. A line without a known
+method may be refused at its end only, so that all inputs get one.
 ``python tests/fuzz/fuzz_http_head.py tests/fuzz/corpus/http_head``
 """
 
@@ -29,6 +30,7 @@ def requests_of(data, step):
             parser.feed(data[at : at + step])
             while parser.upgrade_pending:
                 parser.resume()
+        parser.feed(b"\n")
     except RequestError as error:
         assert error.status in STATUSES
         return seen, True
