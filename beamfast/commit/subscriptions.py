@@ -9,8 +9,6 @@ for, a client is in one lane of each topic, and gets an edit once.
 from __future__ import annotations
 
 import asyncio
-import math
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -67,7 +65,7 @@ class Subscriptions:
     ) -> None:
         self._committer = committer
         self._subscriber = subscriber
-        self._form = form
+        self.form: ItemForm = form
         self._is_implicit = True
         self._followed = {own.key: Followed(own, path, is_whole=True)}
 
@@ -149,7 +147,7 @@ class Subscriptions:
 
         filters = () if wanted.is_whole else wanted.filters.values()
         self._committer.subscribe(
-            *(self._subscriber, wanted.location, self._form),
+            *(self._subscriber, wanted.location, self.form),
             greet=join,
             filters=frozenset(filters),
         )
@@ -160,33 +158,3 @@ class Subscriptions:
         self._is_implicit = False
         del self._followed[one.location.key]
         self._committer.unsubscribe(self._subscriber, one.location)
-
-
-@dataclass(slots=True)
-class Talk:
-    """
-    A client that has sent messages.
-
-    Attributes:
-        form: of its items, once it has asked for some.
-        subscriptions: what it follows.
-        allowance: messages that it may send at once.
-        counted: when that was, in seconds.
-    """
-
-    form: ItemForm
-    subscriptions: Subscriptions
-    allowance: float = math.inf
-    counted: float = 0.0
-
-    def takes(self, rate: float) -> bool:
-        """Return False for a message that comes too soon; ``rate`` per second."""
-        if not rate:
-            return True
-        now = time.monotonic()
-        allowance = self.allowance + (now - self.counted) * rate
-        self.allowance, self.counted = min(allowance, max(rate, 1.0)), now
-        if self.allowance < 1.0:
-            return False
-        self.allowance -= 1.0
-        return True

@@ -18,18 +18,19 @@ from __future__ import annotations
 import inspect
 import itertools
 import logging
+import time
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 from beamfast.commit.publication import ItemForm, version_frame
-from beamfast.commit.subscriptions import Subscriptions, Talk
+from beamfast.commit.subscriptions import Subscriptions
 from beamfast.documents.selector import Selector
 from beamfast.documents.store import Location
 from beamfast.documents.streamitem import LEGACY_TYPE, SCHEMA_TYPE
 from beamfast.entry import Version
-from beamfast.errors import CloseCode, DocumentError, HandshakeError, RequestError
+from beamfast.errors import CloseCode, DocumentError, HandshakeError
 from beamfast.http import Request, Response, Upgrade
 from beamfast.pipeline import Context, Needs, Plugin
 from beamfast.protocol.delivery import CommonHandler
@@ -43,8 +44,9 @@ from beamfast.protocol.handshake import (
     offered_subprotocols,
 )
 from beamfast.protocol.subscribing import EVERYTHING, Refused, Wish, read_wish
-from beamfast.protocol.target import parse_target, query_parameter
+from beamfast.protocol.target import query_parameter
 from beamfast.rights import MayRead, Streams
+from beamfast.runstate import Bucket
 
 #: Documents whose usual subscribers are remembered.
 USUAL: Final = 256
@@ -131,7 +133,8 @@ class WebSocketPlugin(Plugin[Options]):
         self._receiver = CommonHandler(self._receive)
         self._streams = Streams(_UPGRADE, _end, self._forget, self._paths)
         # Few have these.
-        self._talks: dict[Any, Talk] = {}
+        self._asked: dict[Any, Subscriptions] = {}
+        self._buckets: dict[Any, Bucket] = {}
         self._addresses: dict[Any, str] = {}
         self._per_address: Counter[str] = Counter()
         self._context: Context
@@ -147,7 +150,8 @@ class WebSocketPlugin(Plugin[Options]):
 
     def reload(self, previous: WebSocketPlugin) -> None:
         """Share the sockets of ``previous``, and have them once it stops."""
-        self._talks = previous._talks
+        self._asked = previous._asked
+        self._buckets = previous._buckets
         self._addresses = previous._addresses
         self._per_address = previous._per_address
         self._streams.succeed(previous._streams)
@@ -283,7 +287,8 @@ class WebSocketPlugin(Plugin[Options]):
 
     def _forget(self, websocket: Any, code: int, reason: str) -> None:
         number = self._streams.discard(websocket)
-        self._talks.pop(websocket, None)
+        self._asked.pop(websocket, None)
+        self._buckets.pop(websocket, None)
         self._context.committer.forget(websocket)
         address = self._addresses.pop(websocket, None)
         if address is not None:
@@ -305,17 +310,25 @@ class WebSocketPlugin(Plugin[Options]):
             await self._heir._receive(websocket, message)
             return
         try:
-            talk = self._talk(websocket)
-            if not talk.takes(self.options.max_messages_per_second):
+            if not self._takes_message(websocket):
                 raise Refused("too-many-messages", "Too many messages per second")
             wish = read_wish(message)
-            await self._follow(websocket, talk, wish)
+            await self._follow(websocket, self._subscriptions(websocket), wish)
         except Refused as refused:
             websocket.send_nowait(refused.reply())
 
-    def _talk(self, websocket: Any) -> Talk:
-        talk = self._talks.get(websocket)
-        if talk is None:
+    def _takes_message(self, websocket: Any) -> bool:
+        rate = self.options.max_messages_per_second
+        if not rate:
+            return True
+        bucket, now = self._buckets.get(websocket), time.monotonic()
+        if bucket is None:
+            bucket = self._buckets[websocket] = Bucket(rate, max(rate, 1.0), now)
+        return bucket.take(now)
+
+    def _subscriptions(self, websocket: Any) -> Subscriptions:
+        subscriptions = self._asked.get(websocket)
+        if subscriptions is None:
             form = self._versioned if websocket.subprotocol else self._bare
             if self.options.stream_item == "auto":
                 form = form._replace(itemtype=LEGACY_TYPE)
@@ -323,13 +336,14 @@ class WebSocketPlugin(Plugin[Options]):
                 form = form._replace(url=websocket.path)
             context = self._context
             own = context.store.find(websocket.path)
-            subscriptions = Subscriptions(
+            subscriptions = self._asked[websocket] = Subscriptions(
                 context.committer, websocket, form, own, websocket.path
             )
-            talk = self._talks[websocket] = Talk(form, subscriptions)
-        return talk
+        return subscriptions
 
-    async def _follow(self, websocket: Any, talk: Talk, wish: Wish) -> None:
+    async def _follow(
+        self, websocket: Any, subscriptions: Subscriptions, wish: Wish
+    ) -> None:
         """
         Carry out one message.
 
@@ -337,8 +351,7 @@ class WebSocketPlugin(Plugin[Options]):
             Refused: nothing has changed.
         """
         about = {"action": wish.action, "selector": wish.selector}
-        subscriptions = talk.subscriptions
-        path = websocket.path if wish.url is None else self._path_of(wish, about)
+        path = wish.path(websocket.path, self._context.host_names)
         try:
             location = self._context.store.find(path)
             selector = None
@@ -363,31 +376,18 @@ class WebSocketPlugin(Plugin[Options]):
 
             def acknowledge(version: Version) -> None:
                 websocket.send_nowait(wish.reply(path))
-                if talk.form.is_versioned:
-                    _greet(websocket, talk.form, location.key, version)
+                if subscriptions.form.is_versioned:
+                    _greet(websocket, subscriptions.form, location.key, version)
 
             await subscriptions.add(location, path, selector, acknowledge)
         except DocumentError as error:
             raise Refused(error.code, str(error), **about, url=path) from error
         logger.info("[websocket] subscribe %s %s", location.key, wish.selector)
 
-    def _path_of(self, wish: Wish, about: dict[str, str]) -> str:
-        """Return the canonical path of the document that a message names."""
-        try:
-            target = parse_target("GET", wish.url or "")
-        except RequestError as error:
-            raise Refused("invalid-url", str(error), **about, url=wish.url) from error
-        names = self._context.host_names
-        if target.authority is not None and "*" not in names:
-            name = target.authority.rpartition(":")[0] or target.authority
-            if name.lower() not in names:
-                raise Refused("invalid-url", "Another host", **about, url=wish.url)
-        return target.path
-
     def _paths(self, websocket: Any) -> list[str]:
         """Return the paths of what a socket follows."""
-        talk = self._talks.get(websocket)
-        return (talk.subscriptions.paths if talk else None) or [websocket.path]
+        asked = self._asked.get(websocket)
+        return (asked.paths if asked is not None else None) or [websocket.path]
 
 
 def _end(websocket: Any, code: CloseCode) -> None:

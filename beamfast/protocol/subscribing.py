@@ -8,10 +8,14 @@ acknowledgement or an error, and no error ends the connection.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 import msgspec
+
+from beamfast.errors import RequestError
+from beamfast.protocol.target import parse_target
 
 Action = Literal["subscribe", "unsubscribe"]
 
@@ -55,6 +59,30 @@ class Wish:
     action: Action
     selector: str
     url: str | None = None
+
+    def path(self, own: str, host_names: Collection[str]) -> str:
+        """
+        Return the canonical path of the document.
+
+        Args:
+            own: path of the connection.
+            host_names: of this host, ``*`` for any.
+
+        Raises:
+            Refused: there is no such URL, or not on this host.
+        """
+        if self.url is None:
+            return own
+        about = {"action": self.action, "selector": self.selector, "url": self.url}
+        try:
+            target = parse_target("GET", self.url)
+        except RequestError as error:
+            raise Refused("invalid-url", str(error), **about) from error
+        if target.authority is not None and "*" not in host_names:
+            name = target.authority.rpartition(":")[0] or target.authority
+            if name.lower() not in host_names:
+                raise Refused("invalid-url", "Another host", **about)
+        return target.path
 
     def reply(self, url: str) -> str:
         """Return the acknowledgement; ``url`` names the document that was meant."""

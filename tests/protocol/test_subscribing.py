@@ -60,3 +60,25 @@ def test_an_error_says_what_it_is_about_as_far_as_that_is_known():
         "action": "subscribe",
         "url": "/a",
     }
+
+
+@pytest.mark.parametrize(
+    ("url", "names", "path"),
+    [
+        (None, ["*"], "/own.html"),
+        ("/a/../b.html", [], "/b.html"),
+        ("http://elsewhere/b.html", ["*"], "/b.html"),
+        ("http://Here/b.html", ["here"], "/b.html"),
+        ("http://here:8000/b.html", ["here"], "/b.html"),
+    ],
+)
+def test_a_document_is_named_by_a_url_of_this_host(url, names, path):
+    assert Wish("subscribe", "p", url).path("/own.html", names) == path
+
+
+@pytest.mark.parametrize("url", ["http://there/b.html", "/%zz", ""])
+def test_any_other_url_is_refused_and_given_back(url):
+    with pytest.raises(Refused) as caught:
+        Wish("subscribe", "p", url).path("/own.html", ["here"])
+    assert caught.value.code == "invalid-url"
+    assert caught.value.about["url"] == url
