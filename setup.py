@@ -7,7 +7,7 @@ from setuptools import Extension, setup
 COMPILE = ["-O3", "-g0", "-fvisibility=hidden"]
 KERNELS = [
     f"beamfast/_native/{name}.h"
-    for name in ("conn", "frame", "mask", "queue", "topic", "utf8")
+    for name in ("conn", "decimal", "frame", "mask", "queue", "topic", "utf8")
 ]
 
 

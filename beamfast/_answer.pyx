@@ -22,8 +22,12 @@ from beamfast._fields cimport Fields
 from beamfast._slots cimport Slots, get_slot
 
 
+cdef extern from "decimal.h":
+    enum:
+        DECIMAL_SIZE
+    char *decimal_before(char *end, size_t number) noexcept
+
 cdef enum:
-    NUMBER_SIZE = 20
     STATUS = 0
     BODY
     FIELDS
@@ -42,13 +46,10 @@ cdef inline char *put(char *at, bytes text) noexcept:
 
 
 cdef bytes decimal(Py_ssize_t number):
-    cdef char[NUMBER_SIZE] digits
-    cdef char *at = digits + NUMBER_SIZE
-    while at == digits + NUMBER_SIZE or number:
-        at -= 1
-        at[0] = c"0" + number % 10
-        number //= 10
-    return PyBytes_FromStringAndSize(at, digits + NUMBER_SIZE - at)
+    cdef char[DECIMAL_SIZE] digits
+    cdef char *end = digits + DECIMAL_SIZE
+    cdef char *at = decimal_before(end, number)
+    return PyBytes_FromStringAndSize(at, end - at)
 
 
 @cython.final

@@ -21,10 +21,14 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
     bint PyUnicode_IS_ASCII(object text)
 
+cdef extern from "decimal.h":
+    enum:
+        DECIMAL_SIZE
+    char *decimal_before(char *end, size_t number) noexcept
+
 cdef enum:
     # What is kept between two writes; a turn with many long lines takes more.
     KEPT_SIZE = 16 * 1024
-    NUMBER_SIZE = 20
     # Of a request, then of an answer.
     REMOTE_ADDR = 0
     USER
@@ -197,13 +201,10 @@ cdef class LogLines:
         return self.put('"', 1)
 
     cdef int number(self, Py_ssize_t number) except -1:
-        cdef char[NUMBER_SIZE] digits
-        cdef char *at = digits + NUMBER_SIZE
-        while at == digits + NUMBER_SIZE or number:
-            at -= 1
-            at[0] = c"0" + number % 10
-            number //= 10
-        return self.put(at, digits + NUMBER_SIZE - at)
+        cdef char[DECIMAL_SIZE] digits
+        cdef char *end = digits + DECIMAL_SIZE
+        cdef char *at = decimal_before(end, number)
+        return self.put(at, end - at)
 
     cdef int put(self, const char *text, Py_ssize_t size) except -1:
         cdef Py_ssize_t room
