@@ -141,6 +141,15 @@ def _memory(kind: str, needs: str, path: str, limit: int) -> Row:
     )
 
 
+#: Of edits that go to viewers of the page.
+_EDITS: dict[str, int | str] = {
+    "connections": 1_000,
+    "size": 300,
+    "rounds": 40,
+    "put": "/live.html",
+    "path": "/live.html",
+}
+
 ROWS = (
     _fanout(100, 300, 150),
     _fanout(1_000, 300, 15),
@@ -226,24 +235,14 @@ ROWS = (
     Row(
         "edit by PUT, 1000 subscribers",
         "fanout",
-        {
-            "connections": 1_000,
-            "size": 300,
-            "rounds": 40,
-            "put": "/live.html",
-            "path": "/live.html",
-        },
+        _EDITS,
         needs="edit",
     ),
     Row(
         "edit by PUT, 1000 subscribers, without the edit itself",
         "fanout",
         {
-            "connections": 1_000,
-            "size": 300,
-            "rounds": 40,
-            "put": "/live.html",
-            "path": "/live.html",
+            **_EDITS,
             # Both runs last as long: the file is written from time to time.
             "rate": 50,
         },
